@@ -1,0 +1,5 @@
+"""Small tools under Keras's names (``keras.utils``)."""
+
+from minibatch.utils.random import set_random_seed
+
+__all__ = ["set_random_seed"]
