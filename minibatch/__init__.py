@@ -1,1 +1,73 @@
-"""..."""
+"""minibatch: what does the batch size do?
+
+Mini-batch SGD from scratch in NumPy, exact and measured, with the names and numbers of Keras:
+
+>>> import minibatch as mb
+>>> model = mb.Sequential([mb.Input((64,)), mb.layers.Dense(32, "relu"), mb.layers.Dense(10, "softmax")])
+>>> model.compile(optimizer="sgd", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from minibatch import (
+    activations,
+    batching,
+    callbacks,
+    config,
+    datasets,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    models,
+    optimizers,
+    utils,
+)
+from minibatch.batching import Batches
+from minibatch.layers import Input
+from minibatch.models import Model, Sequential
+
+if TYPE_CHECKING:
+    from minibatch import noise, plots
+
+__version__ = "0.1.0"
+
+#: Rooms that a training script does not need, loaded when first asked for.
+_LAZY = ("noise", "plots")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return importlib.import_module(f"minibatch.{name}")
+    from minibatch.utils.names import near_misses
+
+    raise AttributeError(f"module 'minibatch' has no attribute {name!r}.{near_misses(name, __all__)}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+__all__ = [
+    "Batches",
+    "Input",
+    "Model",
+    "Sequential",
+    "activations",
+    "batching",
+    "callbacks",
+    "config",
+    "datasets",
+    "initializers",
+    "layers",
+    "losses",
+    "metrics",
+    "models",
+    "noise",
+    "optimizers",
+    "plots",
+    "utils",
+]

@@ -1,0 +1,128 @@
+"""The progress line of fit, evaluate and predict, as Keras prints it."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from minibatch.callbacks.callback import Callback, Logs
+
+_BAR_WIDTH = 20
+#: Seconds between two drawings of the line.
+_INTERVAL = 0.05
+
+
+class ProgbarLogger(Callback):
+    """Prints how far an epoch is, the time per step, and the logs.
+
+    With ``verbose=1`` on a terminal or in a notebook the line is drawn again as the steps go by; anywhere else it
+    is printed once, when the epoch is over, without colours. With ``verbose=2`` it is one line without the bar.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._in_fit = False
+        self._start = self._last_drawn = 0.0
+        self._drawn_width = 0
+        self._step = 0
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        self._in_fit = True
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        if self.params["epochs"] > 1:
+            print(f"Epoch {epoch + 1}/{self.params['epochs']}")
+        self._begin()
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        self._draw(batch + 1, logs)
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        self._finish(logs)
+
+    def on_test_begin(self, logs: Logs | None = None) -> None:
+        if not self._in_fit:
+            self._begin()
+
+    def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        if not self._in_fit:
+            self._draw(batch + 1, logs)
+
+    def on_test_end(self, logs: Logs | None = None) -> None:
+        if not self._in_fit:
+            self._finish(logs)
+
+    def on_predict_begin(self, logs: Logs | None = None) -> None:
+        self._begin()
+
+    def on_predict_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        self._draw(batch + 1, None)
+
+    def on_predict_end(self, logs: Logs | None = None) -> None:
+        self._finish(None)
+
+    def _begin(self) -> None:
+        self._start, self._last_drawn = time.perf_counter(), 0.0
+        self._drawn_width = self._step = 0
+        self._dynamic = self.params["verbose"] != 2 and (sys.stdout.isatty() or "ipykernel" in sys.modules)
+
+    def _draw(self, step: int, logs: Logs | None) -> None:
+        """Draw the line again, if it can be drawn again and the last drawing was not just now."""
+        self._step = step
+        if not self._dynamic:
+            return
+        now = time.perf_counter()
+        if now - self._last_drawn >= _INTERVAL:
+            self._last_drawn = now
+            self._write(step, now - self._start, logs, final=False)
+
+    def _finish(self, logs: Logs | None) -> None:
+        self._write(self._step, time.perf_counter() - self._start, logs, final=True)
+
+    def _write(self, step: int, seconds: float, logs: Logs | None, final: bool) -> None:
+        total = self.params["steps"] or step
+        per_step = seconds / max(step, 1)
+        shown = f"{step:>{len(str(total))}}/{total}"
+        left = seconds if final else per_step * (total - step)
+        numbers = f"{duration(left)} {time_per_step(per_step)}{metrics_text(logs)}"
+        if self.params["verbose"] == 2:
+            print(f"{shown} - {duration(left)} - {time_per_step(per_step)}{metrics_text(logs)}")
+            return
+        done = int(_BAR_WIDTH * step / max(total, 1))
+        if not self._dynamic:
+            print(f"{shown} {'━' * _BAR_WIDTH} {numbers}")
+            return
+        width = len(f"{shown} {numbers}") + _BAR_WIDTH + 1
+        bar = f"\33[32m{'━' * done}\33[37m{'━' * (_BAR_WIDTH - done)}\33[0m"
+        blank = " " * max(self._drawn_width - width, 0)
+        self._drawn_width = width
+        sys.stdout.write(f"\r\33[1m{shown}\33[0m {bar} {numbers}{blank}" + ("\n" if final else ""))
+        sys.stdout.flush()
+
+
+def duration(seconds: float) -> str:
+    """Return "7s", "1:05" or "1:00:00"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    minutes, whole = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{whole:02d}" if hours else f"{minutes}:{whole:02d}"
+
+
+def time_per_step(seconds: float) -> str:
+    """Return "2s/step", "13ms/step" or "55us/step"."""
+    if seconds >= 1 or seconds == 0:
+        return f"{seconds:.0f}s/step"
+    if seconds >= 1e-3:
+        return f"{seconds * 1e3:.0f}ms/step"
+    return f"{seconds * 1e6:.0f}us/step"
+
+
+def metrics_text(logs: Logs | None) -> str:
+    """Return " - accuracy: 0.9000 - loss: 0.3000"."""
+    return "".join(
+        f" - {name}: {value:.4f}" if abs(value) > 1e-3 else f" - {name}: {value:.4e}"
+        for name, value in (logs or {}).items()
+        if isinstance(value, int | float)
+    )

@@ -1,0 +1,94 @@
+"""The fully connected layer: every output sees every input."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minibatch.layers.layer import ActivatedLayer, Cache, positive
+from minibatch.typing import Array
+
+
+class Dense(ActivatedLayer):
+    """y = f(x W + b).
+
+    Axes: N samples, I inputs, O outputs (``units``). x (N, ..., I), W (I, O), b (O,), y (N, ..., O): with axes
+    in between, the same W serves each position, as in Keras.
+
+    Parameters
+    ----------
+    units : int
+        O, the number of outputs.
+    activation : str, Activation or None
+        f; None is the identity.
+    use_bias : bool, default True
+    kernel_initializer, bias_initializer : str or Initializer
+        Glorot uniform and zeros, as in Keras.
+    name : str, optional
+
+    Raises
+    ------
+    ValueError
+        If ``units`` is not a positive integer, or a name is unknown.
+
+    Examples
+    --------
+    >>> import minibatch as mb
+    >>> layer = mb.layers.Dense(2, kernel_initializer="ones")
+    >>> layer([[1.0, 2.0, 3.0]])
+    array([[6., 6.]], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(activation, **kwargs)
+        self.units = positive("Dense", "units", units)
+        self.use_bias = use_bias
+        self.kernel_initializer = kernel_initializer
+        self.bias_initializer = bias_initializer
+
+    def build(self, input_shape: tuple[int, ...]) -> None:
+        self.kernel = self.add_weight("kernel", (input_shape[-1], self.units), self.kernel_initializer)
+        if self.use_bias:
+            self.bias = self.add_weight("bias", (self.units,), self.bias_initializer)
+
+    def output_shape_for(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        if not input_shape:
+            raise ValueError(f"layer {self.name!r}: Dense needs samples with at least one axis, (I,); got ().")
+        return (*input_shape[:-1], self.units)
+
+    def linear(self, x: Array, training: bool) -> tuple[Array, Cache]:
+        z = x @ self.kernel.value
+        if self.use_bias:
+            z += self.bias.value
+        return z, x
+
+    def linear_backward(self, dz: Array, cache: Cache) -> Array:
+        x = cache
+        rows, drows = _rows(x), _rows(dz)
+        np.matmul(rows.T, drows, out=self.kernel.gradient)
+        if self.use_bias:
+            drows.sum(axis=0, out=self.bias.gradient)
+        return dz @ self.kernel.value.T
+
+    def per_sample_gradients(self, dy: Array, cache: Cache) -> list[Array]:
+        # One sample's kernel gradient is the outer product of its input and its output gradient, summed over
+        # the positions p in between (there is one position when x is (N, I)).
+        x = cache
+        a = x.reshape(len(x), -1, x.shape[-1])
+        d = dy.reshape(len(dy), -1, dy.shape[-1])
+        kernel = np.einsum("npi,npo->nio", a, d, optimize=True)
+        return [kernel, d.sum(axis=1)] if self.use_bias else [kernel]
+
+
+def _rows(x: Array) -> Array:
+    """Return x (N, ..., I) as (N * ..., I)."""
+    return x if x.ndim == 2 else x.reshape(-1, x.shape[-1])

@@ -1,0 +1,239 @@
+"""What every layer is: a shape rule, a forward pass, a backward pass beside it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from minibatch import activations, config, initializers
+from minibatch.layers.weight import Weight
+from minibatch.typing import Array
+from minibatch.utils.names import near_misses, snake_case, unique_name
+
+#: What ``forward`` returns for ``backward``: whatever the layer needs. It is a value, never kept by the layer.
+Cache = Any
+
+#: Arguments that Keras's layers take and these do not, so that the error can say so.
+_KERAS_ONLY = frozenset(
+    {
+        "dtype",
+        "autocast",
+        "kernel_regularizer",
+        "bias_regularizer",
+        "activity_regularizer",
+        "kernel_constraint",
+        "bias_constraint",
+        "lora_rank",
+        "lora_alpha",
+        "quantization_config",
+        "dilation_rate",
+        "groups",
+        "data_format",
+        "input_shape",
+        "input_dim",
+        "batch_size",
+        "batch_input_shape",
+        "noise_shape",
+    }
+)
+
+
+class Layer:
+    """A function of a batch with weights, and the gradient of that function.
+
+    A layer keeps nothing between calls: ``forward`` returns its output and a cache, ``backward`` takes the
+    cache. So a layer can be used twice in a model, or by two threads, or looked into by a metric.
+
+    To write one, define ``forward`` and ``backward``; ``build`` if it has weights; ``output_shape_for`` if the
+    shape changes; and ``per_sample_gradients`` if it has weights and its samples do not meet inside a batch.
+
+    Parameters
+    ----------
+    name : str, optional
+        By default the class's name in snake case, with a number from the second one on.
+    trainable : bool, default True
+        Whether the optimizer moves the weights. Only True is supported so far.
+
+    Examples
+    --------
+    >>> import minibatch as mb
+    >>> import numpy as np
+    >>> class Scale(mb.layers.Layer):
+    ...     def build(self, input_shape):
+    ...         self.factor = self.add_weight("factor", (), "ones")
+    ...     def forward(self, x, training=False):
+    ...         return self.factor.value * x, x
+    ...     def backward(self, dy, cache):
+    ...         x = cache
+    ...         self.factor.gradient[...] = (dy * x).sum()
+    ...         return self.factor.value * dy
+    >>> Scale()(np.array([[1.0, 2.0]]))
+    array([[1., 2.]], dtype=float32)
+    """
+
+    def __init__(self, *, name: str | None = None, trainable: bool = True, **unknown: Any) -> None:
+        kind = type(self).__name__
+        for argument in unknown:
+            if argument in _KERAS_ONLY:
+                raise TypeError(f"{kind}(): the argument {argument!r} of Keras is not supported yet.")
+            raise TypeError(f"{kind}() has no argument {argument!r}.")
+        if not trainable:
+            raise TypeError(f"{kind}(): trainable=False is not supported yet.")
+        self.name = name or unique_name(snake_case(kind))
+        self.trainable = trainable
+        self.weights: list[Weight] = []
+        self.input_shape: tuple[int, ...] | None = None
+        self.output_shape: tuple[int, ...] | None = None
+
+    # What a layer says of itself ----------------------------------------------------------------------------
+
+    def build(self, input_shape: tuple[int, ...]) -> None:
+        """Make the weights for samples of this shape (no batch axis). Nothing to do without weights."""
+
+    def output_shape_for(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of one output sample for one input sample."""
+        return input_shape
+
+    def forward(self, x: Array, training: bool = False) -> tuple[Array, Cache]:
+        """Return (y, cache) for a batch x of shape (N, ...).
+
+        ``training`` switches on what only training does (dropout).
+        """
+        raise TypeError(f"{type(self).__name__} must define forward(x, training).")
+
+    def backward(self, dy: Array, cache: Cache) -> Array:
+        """Write dL/dweight into each weight's ``gradient``; return dx = dL/dx from dy = dL/dy."""
+        raise TypeError(f"{type(self).__name__} must define backward(dy, cache).")
+
+    def per_sample_gradients(self, dy: Array, cache: Cache) -> list[Array]:
+        """Return, for each weight, an array (N, ...): row i is what sample i alone adds to the gradient.
+
+        Their sum over i is what ``backward`` writes.
+
+        Raises
+        ------
+        TypeError
+            If the layer has weights and no rule of its own.
+        """
+        if not self.weights:
+            return []
+        raise TypeError(
+            f"layer {self.name!r} ({type(self).__name__}) has no rule for per-sample gradients: "
+            "define per_sample_gradients(dy, cache)."
+        )
+
+    # What every layer shares --------------------------------------------------------------------------------
+
+    @property
+    def built(self) -> bool:
+        """Whether the shapes are known and the weights exist."""
+        return self.input_shape is not None
+
+    def ensure_built(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Build for this sample shape if that has not been done; return the output's sample shape.
+
+        Raises
+        ------
+        ValueError
+            If the layer was built for another shape, or has no output for this one.
+        """
+        if self.input_shape is None:
+            output_shape = self.output_shape_for(input_shape)
+            self.build(input_shape)
+            self.input_shape, self.output_shape = input_shape, output_shape
+        elif self.input_shape != input_shape:
+            raise ValueError(
+                f"layer {self.name!r} was built for samples of shape {self.input_shape}; got {input_shape}."
+            )
+        assert self.output_shape is not None
+        return self.output_shape
+
+    def add_weight(self, name: str, shape: tuple[int, ...], initializer: str | initializers.Initializer) -> Weight:
+        """Make a weight, append it to ``weights`` and return it."""
+        weight = Weight(name, shape, initializers.get(initializer))
+        weight.path = f"{self.name}/{name}"
+        self.weights.append(weight)
+        return weight
+
+    def __call__(self, x: npt.ArrayLike) -> Array:
+        """Return the layer's output for a batch, in inference mode."""
+        batch = np.asarray(x, dtype=config.floatx())
+        self.ensure_built(batch.shape[1:])
+        return self.forward(batch, training=False)[0]
+
+    def get_weights(self) -> list[Array]:
+        """Return copies of the weights' numbers, in order."""
+        return [weight.numpy() for weight in self.weights]
+
+    def set_weights(self, weights: list[Array]) -> None:
+        """Replace the weights' numbers; the shapes must fit."""
+        if len(weights) != len(self.weights):
+            raise ValueError(f"layer {self.name!r} has {len(self.weights)} weights; got {len(weights)} arrays.")
+        for weight, value in zip(self.weights, weights, strict=True):
+            weight.assign(value)
+
+    def count_params(self) -> int:
+        """Return the number of scalars in the weights."""
+        return sum(math.prod(weight.shape) for weight in self.weights)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}>"
+
+
+class ActivatedLayer(Layer):
+    """A layer that ends in an activation: y = f(z), z = linear(x).
+
+    The two halves are apart so that a loss which takes logits can be given z: the gradient of cross-entropy by
+    the logits is p - y, exact where the gradient by p has a division by a probability near zero. Keras does the
+    same where it can see that a softmax comes last.
+
+    Subclasses define ``linear`` and ``linear_backward``; and, if they have weights, ``per_sample_gradients``, which
+    here takes what ``linear_backward`` takes.
+    """
+
+    def __init__(self, activation: Any = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.activation = activations.get(activation)
+
+    def linear(self, x: Array, training: bool) -> tuple[Array, Cache]:
+        """Return (z, cache)."""
+        raise TypeError(f"{type(self).__name__} must define linear(x, training).")
+
+    def linear_backward(self, dz: Array, cache: Cache) -> Array:
+        """Write the weights' gradients; return dx."""
+        raise TypeError(f"{type(self).__name__} must define linear_backward(dz, cache).")
+
+    def forward(self, x: Array, training: bool = False) -> tuple[Array, Cache]:
+        z, cache = self.linear(x, training)
+        y = self.activation.function(z)
+        return y, (cache, z, y)
+
+    def backward(self, dy: Array, cache: Cache) -> Array:
+        linear_cache, z, y = cache
+        return self.linear_backward(self.activation.backward(dy, z, y), linear_cache)
+
+
+def pair(kind: str, argument: str, value: Any) -> tuple[int, int]:
+    """Return (height, width) from one positive integer or two."""
+    values = (value, value) if isinstance(value, int | np.integer) else value
+    ok = isinstance(values, tuple | list) and len(values) == 2
+    if not ok or any(isinstance(v, bool) or not isinstance(v, int | np.integer) or v < 1 for v in values):
+        raise ValueError(f"{kind}: {argument} must be a positive integer or two of them; got {value!r}.")
+    return int(values[0]), int(values[1])
+
+
+def one_of(kind: str, argument: str, value: Any, choices: tuple[str, ...]) -> str:
+    """Return ``value`` in lower case if it is one of the choices; raise a ValueError if not."""
+    if not isinstance(value, str) or value.lower() not in choices:
+        raise ValueError(f"{kind}: unknown {argument} {value!r}.{near_misses(str(value), choices)}")
+    return value.lower()
+
+
+def positive(kind: str, argument: str, value: Any) -> int:
+    """Return ``value`` as an int if it is a positive integer; raise a ValueError if not."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise ValueError(f"{kind}: {argument} must be a positive integer; got {value!r}.")
+    return int(value)

@@ -1,0 +1,66 @@
+"""A weight: a named view into a model's parameter vector, and its gradient's view beside it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from minibatch.initializers import Initializer
+from minibatch.typing import Array
+
+
+class Weight:
+    """A named array of a layer, with its gradient.
+
+    A new weight owns its numbers. When a model gathers its layers (``models/parameters.py``) the same numbers
+    move into the model's one vector, and ``value`` and ``gradient`` become views of it; so the layer's maths
+    and the optimizer's look at the same memory.
+
+    Attributes
+    ----------
+    name : str
+        "kernel", "bias".
+    value, gradient : ndarray, shape ``shape``
+        ``gradient`` is dL/dvalue of the last backward pass, L being the loss of the batch.
+    """
+
+    def __init__(self, name: str, shape: tuple[int, ...], initializer: Initializer) -> None:
+        self.name = name
+        self.path = name
+        self.value: Array = initializer(shape)
+        self.gradient: Array = np.zeros_like(self.value)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of ``value``."""
+        return self.value.shape
+
+    @property
+    def dtype(self) -> str:
+        """The name of the float type."""
+        return self.value.dtype.name
+
+    def numpy(self) -> Array:
+        """Return a copy of the numbers, safe to keep while training goes on."""
+        return self.value.copy()
+
+    def assign(self, value: npt.ArrayLike) -> None:
+        """Replace the numbers in place.
+
+        Raises
+        ------
+        ValueError
+            If the shape differs.
+        """
+        new = np.asarray(value)
+        if new.shape != self.shape:
+            raise ValueError(f"weight {self.path!r} has shape {self.shape}; got an array of shape {new.shape}.")
+        self.value[...] = new
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return np.array(self.value, dtype=dtype, copy=True if copy is None else copy)
+
+    def __repr__(self) -> str:
+        return f"<Weight {self.path}, shape={self.shape}, dtype={self.dtype}>"

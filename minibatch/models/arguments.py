@@ -1,0 +1,59 @@
+"""The arguments of compile, fit, evaluate and predict: what is refused, and why."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from minibatch.utils.names import near_misses
+
+
+def refuse(method: Callable[..., Any], not_yet: Mapping[str, Any], unknown: Mapping[str, Any]) -> None:
+    """Raise a TypeError for an argument of Keras's that is not supported yet, or that nobody knows.
+
+    Parameters
+    ----------
+    method : callable
+        Whose arguments they are.
+    not_yet : mapping
+        Arguments that Keras has; None means that they were not given.
+    unknown : mapping
+        What the signature did not catch.
+    """
+    for argument, value in not_yet.items():
+        if value is not None:
+            raise TypeError(f"{method.__name__}(): the argument {argument!r} of Keras is not supported yet.")
+    for argument in unknown:
+        known = [name for name in inspect.signature(method).parameters if name != "unknown"]
+        raise TypeError(f"{method.__name__}() has no argument {argument!r}.{near_misses(argument, known)}")
+
+
+def check_count(name: str, value: Any) -> None:
+    """Raise a ValueError unless the value is a positive integer."""
+    if isinstance(value, bool) or not hasattr(value, "__index__") or value < 1:
+        raise ValueError(f"{name} must be a positive integer; got {value!r}.")
+
+
+def check_verbose(verbose: Any) -> None:
+    """Raise a ValueError unless it is "auto" (which acts as 1), 0, 1 or 2."""
+    if verbose not in ("auto", 0, 1, 2):
+        raise ValueError(f"verbose must be 'auto', 0, 1 or 2; got {verbose!r}.")
+
+
+def validation_due(freq: int | Iterable[int]) -> Callable[[int], bool]:
+    """Return the rule that says after which epochs, counted from 0, to validate.
+
+    An int k means every k-th epoch; a list holds epochs counted from 1.
+
+    Raises
+    ------
+    ValueError
+        If it is neither.
+    """
+    if isinstance(freq, Iterable) and not isinstance(freq, str):
+        epochs = frozenset(freq)
+        return lambda epoch: epoch + 1 in epochs
+    check_count("validation_freq", freq)
+    every = int(freq)
+    return lambda epoch: (epoch + 1) % every == 0
