@@ -8,9 +8,10 @@ from minibatch.plots.losses import loss_curves
 from minibatch.plots.noise import noise_by_batch_size
 from minibatch.plots.plane import Plane, principal_plane
 from minibatch.plots.spread import direction_spread
-from minibatch.plots.style import BatchStyle, batch_label, batch_order, batch_styles
+from minibatch.plots.style import BatchSize, BatchStyle, batch_label, batch_order, batch_styles
 
 __all__ = [
+    "BatchSize",
     "BatchStyle",
     "Plane",
     "batch_label",

@@ -122,7 +122,7 @@ def gradient_directions(
                     color=style.color,
                     linestyle="none",
                     marker=".",
-                    markersize=2.0 * width + 4.0,
+                    markersize=1.5 * width + 2.5,
                     zorder=style.zorder + 0.1,
                 )
             end: dict[str, Any] = {
@@ -175,8 +175,8 @@ def gradient_directions(
 def _path_widths(styles: Mapping[BatchSize, BatchStyle]) -> list[float]:
     """In points: mini-batches wide, ever narrower up to the full batch; batch size 1 a hair."""
     n_between = sum(style.kind == "mini-batch" for style in styles.values())
-    between = iter(np.linspace(3.6, 2.4, n_between).tolist() if n_between > 1 else [3.2])
-    fixed = {"stochastic": 0.9, "full": 1.6}
+    between = iter(np.linspace(2.8, 1.9, n_between).tolist() if n_between > 1 else [2.4])
+    fixed = {"stochastic": 1.0, "full": 1.4}
     return [fixed[style.kind] if style.kind in fixed else next(between) for style in styles.values()]
 
 

@@ -7,6 +7,7 @@ when a figure is drawn, not before.
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 BatchSize: TypeAlias = int | str
 
 # Stochastic red, mini-batch green, full batch blue, chosen so that they also part by lightness: L* 43,
-# 52 to 72, and 24. So they survive grey, print, and a red-green blind eye (to which the greens, being
+# 52 to 71, and 24. So they survive grey, print, and a red-green blind eye (to which the greens, being
 # bluish and light, look pale and the red dark brown).
 RED = "#C0281C"
 GREENS = ("#7BBF4A", "#1FA97A", "#008A84")
@@ -268,19 +269,12 @@ def title_and_key(
     ----------
     ax : Axes
     title : str
-        May be empty.
+        May be empty; wrapped where it is wider than the room there is.
     handles, labels : sequences
         Of the legend's entries, in reading order.
     width : float, optional
         Pixels the legend may take; the width of ``ax`` if not given.
     """
-    if width is None:
-        engine = ax.figure.get_layout_engine()
-        if engine is not None:
-            # Lay out now what will be laid out at the latest when drawing: how wide will the axes be?
-            engine.execute(ax.figure.figure)
-        ax.apply_aspect()
-        width = ax.get_window_extent().width
     n = len(handles)
     columns = n
     while True:
@@ -302,14 +296,26 @@ def title_and_key(
             columnspacing=1.3,
             labelspacing=0.3,
         )
+        # The title's padding makes the room; a legend in the layout would push neighbouring axes apart.
+        legend.set_in_layout(False)
         box = legend.get_window_extent()
-        if box.width <= width or columns == 1:
+        heading = ax.set_title(title or " ", loc="left", pad=box.height / ax.figure.dpi * 72.0 + 11.0)
+        room = _width_when_drawn(ax) if width is None else width
+        if columns == 1 or box.width <= room:
             break
         columns -= 1
-    # The title's padding makes the room; a legend in the layout would push neighbouring axes apart.
-    legend.set_in_layout(False)
-    height = box.height / ax.figure.dpi * 72.0
-    ax.set_title(title or " ", loc="left", pad=height + 11.0)
+    title_width = heading.get_window_extent().width
+    if title_width > room:
+        heading.set_text(textwrap.fill(title, int(len(title) * room / title_width)))
+
+
+def _width_when_drawn(ax: Axes) -> float:
+    """Pixels across the axes, once laid out, and narrowed by an equal aspect."""
+    engine = ax.figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(ax.figure.figure)
+    ax.apply_aspect()
+    return float(ax.get_window_extent().width)
 
 
 def finite_vector(name: str, values: ArrayLike, length: int | None = None) -> NDArray[np.float64]:

@@ -1,0 +1,7 @@
+"""``python -m minibatch``."""
+
+import sys
+
+from minibatch.cli import main
+
+sys.exit(main())

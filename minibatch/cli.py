@@ -1,0 +1,134 @@
+"""The command line: ``python -m minibatch demo``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import minibatch
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; return the exit status: 0, or 2 for arguments that cannot be used."""
+    parser = argparse.ArgumentParser(prog="minibatch", description="What does the batch size do?")
+    parser.add_argument("--version", action="version", version=f"minibatch {minibatch.__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_demo(commands)
+    arguments = parser.parse_args(argv)
+    try:
+        status: int = arguments.run(arguments)
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # Whoever read the output (such as `head`) has gone: that is no error of ours.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return status
+
+
+def _add_demo(commands: Any) -> None:
+    demo = commands.add_parser(
+        "demo",
+        help="train on handwritten digits at several batch sizes; print a table, draw the figures",
+        description="Train one small network on handwritten digits at several batch sizes, from the same initial "
+        "weights, and show what the batch size did: a table, figures (PNG) and every number (results.json).",
+    )
+    demo.add_argument(
+        "--out", type=Path, default=Path("minibatch-demo"), metavar="DIR", help="where to write (%(default)s)"
+    )
+    demo.add_argument(
+        "--seed",
+        type=_seed,
+        default=0,
+        metavar="N",
+        help="of the initial weights and the order of the samples (%(default)s)",
+    )
+    demo.add_argument(
+        "--batch-sizes",
+        type=_batch_sizes,
+        default="1,8,32,128,full",
+        metavar="B,B,...",
+        help='sizes from 1 to 1437, or "full" (%(default)s)',
+    )
+    demo.set_defaults(run=_demo)
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    # Loaded here: the figures and the numbers are only needed by this command.
+    from tqdm import tqdm
+
+    from minibatch import demo
+    from minibatch.demo.experiment import updates_in_all
+
+    out: Path = arguments.out
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        print(f"minibatch demo: cannot write into {out}: {error.strerror}.", file=sys.stderr)
+        return 2
+    sizes = arguments.batch_sizes
+    with tqdm(total=updates_in_all(sizes), unit=" updates", leave=False, dynamic_ncols=True, disable=None) as bar:
+
+        def progress(updates: int, doing: str) -> None:
+            bar.set_description(doing, refresh=not updates)
+            bar.update(updates)
+
+        experiment = demo.run_experiment(sizes, arguments.seed, progress=progress)
+        progress(0, "figures")
+        figures = demo.draw_figures(experiment, out)
+    results = out / "results.json"
+    results.write_text(json.dumps(_finite(experiment.to_dict()), indent=1, allow_nan=False) + "\n")
+
+    settings = experiment.settings
+    print(
+        f"A network 64-32-10 ({settings['parameters']:,} parameters) on {settings['n_train']:,} images of digits, "
+        f"SGD with learning rate {settings['learning_rate']}, seed {settings['seed']},\n"
+        "from the same initial weights at each batch size:\n"
+    )
+    print(demo.results_table(experiment))
+    print(f"\n{demo.summary(experiment)}\n")
+    print("Written:")
+    for path in [*figures, results]:
+        print(f"  {path}")
+    return 0
+
+
+def _finite(value: Any) -> Any:
+    """Return the value with None for NaN and infinity, which JSON does not have."""
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _seed(text: str) -> int:
+    try:
+        seed = int(text)
+    except ValueError:
+        seed = -1
+    if not 0 <= seed < 2**32 - 1:
+        raise argparse.ArgumentTypeError(f"expected an integer from 0 to 2**32 - 2; got {text!r}")
+    return seed
+
+
+def _batch_sizes(text: str) -> list[int | str]:
+    from minibatch.datasets.digits import N_TRAIN
+
+    sizes: list[int | str] = []
+    for word in (word.strip() for word in text.split(",")):
+        if word != "full" and not (word.isascii() and word.isdigit() and 1 <= int(word) <= N_TRAIN):
+            raise argparse.ArgumentTypeError(
+                f"expected integers from 1 to {N_TRAIN}, or 'full', with commas between; got {word!r} in {text!r}"
+            )
+        size: int | str = "full" if word == "full" or int(word) == N_TRAIN else int(word)
+        if size not in sizes:
+            sizes.append(size)
+    return sizes

@@ -1,0 +1,105 @@
+"""The formulas of gradient noise, for a data set of finite size.
+
+McCandlish, Kaplan, Amodei et al. 2018, "An Empirical Model of Large-Batch Training" (arXiv 1812.06162), write
+them for an infinite population. Batches drawn without replacement from N samples are less noisy, by the factor
+1 - B/N; the forms here hold exactly for them, and become the paper's as N grows.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from minibatch.typing import Array
+
+
+def trace(gradients: Array) -> float:
+    """Return S2 = sum_i |g_i - G|^2 / (N - 1), the unbiased trace of the covariance of one sample's gradient.
+
+    Parameters
+    ----------
+    gradients : ndarray, shape (N, D)
+        Per-sample gradients, N at least 2.
+
+    Raises
+    ------
+    ValueError
+        If N is below 2.
+    """
+    if len(gradients) < 2:
+        raise ValueError(f"the spread of gradients needs at least 2 samples; got {len(gradients)}.")
+    centred = gradients - gradients.mean(axis=0, dtype=np.float64)
+    return float(np.einsum("nd,nd->", centred, centred)) / (len(gradients) - 1)
+
+
+def noise_scale(trace: float, grad_norm2: float) -> float:
+    """Return B_simple = tr(Sigma) / |G|^2, in samples: the batch size whose noise is as large as its signal.
+
+    McCandlish et al. 2018, eq. 2.9. Infinite where G is zero.
+    """
+    return trace / grad_norm2 if grad_norm2 > 0 else math.inf
+
+
+def noise(trace: float, batch_size: npt.ArrayLike, n_samples: int) -> Array:
+    """Return E|g_B|^2 - |G|^2 = S2 (1/B - 1/N), without replacement; 0 at B = N."""
+    return trace * (1 / np.asarray(batch_size, dtype=np.float64) - 1 / n_samples)
+
+
+def expected_norm2(grad_norm2: float, trace: float, batch_size: npt.ArrayLike, n_samples: int) -> Array:
+    """Return E|g_B|^2 = |G|^2 + S2 (1/B - 1/N), over batches of B distinct samples.
+
+    McCandlish et al. 2018, eq. 2.7 and appendix A.1, have |G|^2 + tr(Sigma)/B, the limit for N to infinity.
+
+    Parameters
+    ----------
+    grad_norm2 : float
+        |G|^2.
+    trace : float
+        S2.
+    batch_size : array_like of int
+        B, from 1 to N.
+    n_samples : int
+        N.
+
+    Examples
+    --------
+    >>> float(expected_norm2(1.0, 100.0, 50, 100))
+    2.0
+    """
+    return grad_norm2 + noise(trace, batch_size, n_samples)
+
+
+def noise_ratio(grad_norm2: float, trace: float, batch_size: npt.ArrayLike, n_samples: int) -> Array:
+    """Return x = (S2 / |G|^2)(1/B - 1/N): the noise of a batch over its signal, both squared."""
+    return noise_scale(trace, grad_norm2) * (1 / np.asarray(batch_size, dtype=np.float64) - 1 / n_samples)
+
+
+def cosine_theory(ratio: npt.ArrayLike) -> Array:
+    """Return (1 + x)^(-1/2), about the mean cosine between g_B and G.
+
+    E[|g_B| cos] / sqrt(E|g_B|^2) equals it exactly; E[cos] only nearly: well early in training, poorly late, when
+    a few samples have gradients far larger than the rest.
+    """
+    return 1 / np.sqrt(1 + np.asarray(ratio, dtype=np.float64))
+
+
+def epoch_mean_error(trace: float, n_samples: int, batch_size: int) -> float:
+    """Return E|mean_k g_k - G|^2 for the unweighted mean of an epoch's K batch gradients, remainder kept.
+
+    S2 [(K - 1)/(K^2 B) + 1/(K^2 R) - 1/N], with R the size of the last batch (B where N is divisible). Weighted by
+    B_k/N the mean is G exactly, whatever the remainder; this is what a short last batch that counts as a full one
+    costs.
+
+    Examples
+    --------
+    >>> epoch_mean_error(1.0, 1000, 100)  # no remainder, no error
+    0.0
+    >>> round(epoch_mean_error(1.0, 1050, 100) * 1e6, 1)
+    39.4
+    """
+    k = -(-n_samples // batch_size)
+    last = n_samples - (k - 1) * batch_size
+    error = (k - 1) / (k * k * batch_size) + 1 / (k * k * last) - 1 / n_samples
+    return trace * error if last != min(batch_size, n_samples) else 0.0
