@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from minibatch import config
 from minibatch.typing import Array
 from minibatch.utils.names import find
 
@@ -49,7 +50,12 @@ class Activation:
         self._gradient: Gradient | None = None
 
     def __call__(self, x: npt.ArrayLike) -> Array:
-        return self.function(np.asarray(x))
+        z = np.asarray(x)
+        return self.function(z if z.dtype.kind == "f" else z.astype(config.floatx()))
+
+    def __reduce__(self) -> Any:
+        # One of this module's own is pickled and copied by its name, so it stays the one there is.
+        return (get, (self.name,)) if ACTIVATIONS.get(self.name) is self else super().__reduce__()
 
     def gradient(self, gradient: Gradient) -> Gradient:
         """Decorator: attach the function that takes (dy, z, y) and returns dz."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from minibatch import config
 from minibatch.typing import Array
-from minibatch.utils.names import find
+from minibatch.utils.names import find, near_misses
 from minibatch.utils.random import next_seed
 
 #: The standard deviation of a standard normal cut off at +-2, by which Keras divides to make up for the cut.
@@ -128,20 +128,36 @@ class VarianceScaling(Random):
     scale : float
     mode : {"fan_in", "fan_out", "fan_avg"}
     distribution : {"uniform", "truncated_normal", "untruncated_normal"}
-        A uniform of half-width sqrt(3 v) has variance v; a cut normal is widened to have it.
+        A uniform of half-width sqrt(3 v) has variance v; a cut normal is widened to have it. "normal" is an older
+        name of "truncated_normal".
     seed : int, optional
+
+    Raises
+    ------
+    ValueError
+        If ``scale`` is not positive, or a name is unknown.
     """
 
     def __init__(
         self,
         scale: float = 1.0,
         mode: Literal["fan_in", "fan_out", "fan_avg"] = "fan_in",
-        distribution: Literal["uniform", "truncated_normal", "untruncated_normal"] = "truncated_normal",
+        distribution: Literal[
+            "uniform", "truncated_normal", "untruncated_normal", "normal"
+        ] = "truncated_normal",
         seed: int | None = None,
     ) -> None:
         super().__init__(seed)
         if scale <= 0:
             raise ValueError(f"scale must be positive; got {scale!r}.")
+        if distribution == "normal":
+            distribution = "truncated_normal"
+        for argument, value, choices in (
+            ("mode", mode, ("fan_in", "fan_out", "fan_avg")),
+            ("distribution", distribution, ("uniform", "truncated_normal", "untruncated_normal")),
+        ):
+            if value not in choices:
+                raise ValueError(f"VarianceScaling: unknown {argument} {value!r}.{near_misses(value, choices)}")
         self.scale = scale
         self.mode = mode
         self.distribution = distribution

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from minibatch import config
 from minibatch.activations import softmax
 from minibatch.typing import Array
-from minibatch.utils.names import find, near_misses, snake_case
+from minibatch.utils.names import find, near_misses, refuse, snake_case
 
 
 class Loss:
@@ -47,7 +47,10 @@ class Loss:
     absorbs: str | None = None
     from_logits = False
 
-    def __init__(self, reduction: str = "sum_over_batch_size", name: str | None = None) -> None:
+    def __init__(
+        self, reduction: str = "sum_over_batch_size", name: str | None = None, **unknown: Any
+    ) -> None:
+        refuse(self, unknown, {"dtype": (), "axis": (-1,), "ignore_class": ()})
         if reduction != "sum_over_batch_size":
             raise ValueError(
                 f"reduction {reduction!r} is not supported yet: only 'sum_over_batch_size' is, the mean over "
@@ -78,7 +81,7 @@ class Loss:
         ValueError
             If the shape or the values do not fit.
         """
-        y = np.asarray(y)
+        y = self._numbers(y)
         if y.shape[1:] == output_shape[:-1] and output_shape[-1:] == (1,):
             y = y[..., None]
         if y.shape[1:] != output_shape:
@@ -87,6 +90,12 @@ class Loss:
                 f"got y of shape {_batch(y.shape[1:])}.{self._shape_hint(y, output_shape)}"
             )
         return y.astype(config.floatx(), copy=False)
+
+    def _numbers(self, y: npt.ArrayLike) -> Array:
+        array = np.asarray(y)
+        if array.dtype.kind not in "fiub":
+            raise ValueError(f"{self.name}: targets must be numbers; got an array of dtype {array.dtype}.")
+        return array
 
     def _shape_hint(self, y: Array, output_shape: tuple[int, ...]) -> str:
         return ""
@@ -160,8 +169,9 @@ class _Crossentropy(Loss):
         *,
         reduction: str = "sum_over_batch_size",
         name: str | None = None,
+        **unknown: Any,
     ) -> None:
-        super().__init__(reduction, name)
+        super().__init__(reduction, name, **unknown)
         self.from_logits = from_logits
 
 
@@ -198,8 +208,9 @@ class CategoricalCrossentropy(_Crossentropy):
         *,
         reduction: str = "sum_over_batch_size",
         name: str | None = None,
+        **unknown: Any,
     ) -> None:
-        super().__init__(from_logits, reduction=reduction, name=name)
+        super().__init__(from_logits, reduction=reduction, name=name, **unknown)
         if not 0 <= label_smoothing <= 1:
             raise ValueError(f"label_smoothing must lie in [0, 1]; got {label_smoothing!r}.")
         self.label_smoothing = label_smoothing
@@ -258,7 +269,7 @@ class SparseCategoricalCrossentropy(_Crossentropy):
     """
 
     def targets(self, y: npt.ArrayLike, output_shape: tuple[int, ...]) -> Array:
-        given = np.asarray(y)
+        given = self._numbers(y)
         if given.shape[1:] == (*output_shape[:-1], 1):
             given = given[..., 0]
         if given.shape[1:] != output_shape[:-1]:

@@ -9,9 +9,10 @@ Letters: N samples, B batch size, R = N mod B the remainder.
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from operator import index
 from typing import Literal, SupportsIndex, TypeAlias, get_args
+
+from minibatch.utils.names import near_misses
 
 Remainder: TypeAlias = Literal["keep", "drop", "wrap", "merge", "balance", "weight", "carry"]
 REMAINDERS: tuple[str, ...] = get_args(Remainder)
@@ -296,9 +297,7 @@ def check_remainder(remainder: str) -> str:
     """Return a policy's name, or raise a ValueError that names the near misses."""
     if remainder in REMAINDERS:
         return remainder
-    near = get_close_matches(str(remainder), REMAINDERS, n=2)
-    hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
-    raise ValueError(f"remainder must be one of {', '.join(REMAINDERS)}; got {remainder!r}.{hint}")
+    raise ValueError(f"Unknown remainder policy {remainder!r}.{near_misses(remainder, REMAINDERS)}")
 
 
 def check_integer(value: SupportsIndex, name: str, at_least: int) -> int:

@@ -1,50 +1,75 @@
-"""`Batches`: an epoch after epoch of mini-batches, exact, repeatable and resumable."""
+"""`Batches`: epoch after epoch of mini-batches, exact, repeatable and resumable."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from typing import Any, SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
 
-from minibatch.batching import arithmetic
-from minibatch.batching.order import Indices, permutation
-from minibatch.batching.sources import as_source
-from minibatch.batching.structure import components, rebuilder
+from minibatch.batching import arithmetic, order
+from minibatch.batching.blocks import Blocks
+from minibatch.batching.gather import ROWS_AHEAD
+from minibatch.batching.order import Indices
+from minibatch.batching.sources import open_sources
+from minibatch.batching.structure import batch_maker
 
-# Small batches are gathered many at a time and handed out as disjoint slices of one fresh block, so
-# that the cost of a call into NumPy is shared between them.
-BLOCK_BYTES = 1 << 18
+# Batches are gathered several at a time and handed out as disjoint slices of one fresh block, so that the
+# cost of a call is shared between them. A block holds no more than this: it is what is read ahead, and what
+# stays in memory when only one of its batches is kept.
+BLOCK_BYTES, BLOCK_BATCHES = 1 << 21, 64
+
 
 
 class Batches:
     """Mini-batches of arrays, epoch after epoch.
 
+    ``for batch in batches`` runs the next epoch. A batch is ``(x_b, y_b)``, or ``x_b`` alone if there is no
+    y; ``(x_b, y_b, w_b)`` if there are sample weights or the remainder is ``"weight"``. Where x or y is a
+    tuple or dict of arrays, so is its part of the batch.
+
     Parameters
     ----------
-    x, y : array, tuple or dict of arrays
-        Samples along the first axis, the same number N in each component. ``y`` may be left out.
+    x, y : array-like, or tuple or dict of them
+        Samples along the first axis, the same number N in each component. Arrays, memory maps, frames,
+        h5py datasets, zarr arrays, anything with ``__len__`` and ``__getitem__`` on integer arrays.
     batch_size : int, None or "full"
         B; None and "full" mean all samples.
-    shuffle : bool
-        A new order in each epoch, or the order of the data.
-    remainder : {"keep", "drop"}
-        What becomes of the last N mod B samples.
+    shuffle : bool, "batch", "buffer", "replacement" or "stratified"
+        True: a new permutation in each epoch. False: the order of the data. "batch": only within each B
+        consecutive samples (Keras). "buffer": through a buffer of ``buffer_size`` samples (tf.data).
+        "replacement": each sample drawn anew from all (i.i.d. SGD). "stratified": permuted, with the
+        classes of y spread evenly over the epoch.
+    remainder : {"keep", "drop", "wrap", "merge", "balance", "weight", "carry"}
+        What becomes of the last N mod B samples; see ``docs/batching.md``.
     seed : int, optional
         From 0 to 2**64 - 1. Epoch k under a seed is the same everywhere and always. By default drawn
         from the library's stream (``set_random_seed``).
+    buffer_size : int, optional
+        For ``shuffle="buffer"`` alone, which needs it.
+    sample_weight : array (N,), optional
+        A weight per sample, handed out with its sample.
+    scale : float, optional
+        Hand out the uint8 components of x as float32, multiplied by ``scale`` (1/255 for images), in one
+        pass over memory.
+    reuse_buffer : bool
+        If True, a batch may be overwritten as soon as the next one is asked for; this saves an
+        allocation per batch. By default a batch that was handed out is never overwritten.
 
     Attributes
     ----------
     n_samples, batch_size : int
-        N and B (resolved: never None or "full").
-    x, y, shuffle, remainder, seed
-        As given.
+        N and B (B resolved: never None or "full").
+    x, y, shuffle, remainder, seed, buffer_size, sample_weight, scale, reuse_buffer
+        As given, or drawn.
 
-    Notes
-    -----
-    A batch that was handed out is never overwritten.
+    Raises
+    ------
+    TypeError, ValueError
+        If the components differ in length or are empty, an option is unknown or out of range, or the
+        policy leaves no batch at all. A source whose length changes later is found at the next epoch.
 
     Examples
     --------
@@ -65,71 +90,204 @@ class Batches:
         y: Any = None,
         *,
         batch_size: SupportsIndex | str | None = 32,
-        shuffle: bool = True,
+        shuffle: bool | str = True,
         remainder: str = "keep",
         seed: SupportsIndex | None = None,
+        buffer_size: SupportsIndex | None = None,
+        sample_weight: Any = None,
+        scale: float | None = None,
+        reuse_buffer: bool = False,
     ) -> None:
-        self.x, self.y = x, y
-        whole = x if y is None else (x, y)
-        names = [*components(x, "x"), *(() if y is None else components(y, "y"))]
-        self._sources = [as_source(data, name) for name, data in names]
-        lengths = {name: len(source) for (name, _), source in zip(names, self._sources, strict=True)}
-        if len(set(lengths.values())) != 1:
-            listed = ", ".join(f"{name} has {n} samples" for name, n in lengths.items())
-            raise ValueError(
-                f"All components must have the same number of samples; {listed or 'x is empty'}."
-            )
-        self.n_samples = next(iter(lengths.values()))
-        if self.n_samples == 0:
-            raise ValueError("There are no samples: x has length 0.")
-        self.batch_size = arithmetic.resolve_batch_size(batch_size, self.n_samples)
-        self.shuffle = shuffle
+        self.x, self.y, self.sample_weight = x, y, sample_weight
         self.remainder = arithmetic.check_remainder(remainder)
+        self.scale, self.reuse_buffer = None if scale is None else float(scale), bool(reuse_buffer)
+        self._sources, self.n_samples = open_sources(x, y, sample_weight, scale)
+        self.batch_size = arithmetic.resolve_batch_size(batch_size, self.n_samples)
+        self.shuffle = order.check_shuffle(shuffle)
+        if (self.shuffle == "buffer") != (buffer_size is not None):
+            raise ValueError(f'buffer_size goes with shuffle="buffer"; got {buffer_size!r}, shuffle={shuffle!r}.')
+        self.buffer_size = (
+            None if buffer_size is None else arithmetic.check_integer(buffer_size, "buffer_size", at_least=1)
+        )
         if seed is None:
             from minibatch.utils.random import next_seed
 
             seed = next_seed()
         self.seed = arithmetic.check_integer(seed, "seed", at_least=0)
-        self._rebuild = None if len(names) == 1 and whole is names[0][1] else rebuilder(whole)
-        if len(self) == 0:
+        if self.seed > order.MASK:
+            raise ValueError(f"seed must be below 2**64; got {self.seed}.")
+        self._classes = order.class_codes(y, self.n_samples) if self.shuffle == "stratified" else None
+        if self.remainder != "carry" and self.steps(0) == 0:
             raise ValueError(arithmetic.no_step_message(self.n_samples, self.batch_size, remainder))
-        self._next_epoch = 0
+
+        if self.remainder == "weight" or sample_weight is not None:
+            # np.empty stands for the weights, where only the policy gives any.
+            self._make_batches = batch_maker((x, y, np.empty(0)))
+        else:
+            self._make_batches = batch_maker(x if y is None else (x, y))
+        self._next = (0, 0)  # the epoch and batch at which the next iterator starts
+        self._position = (0, 0)  # the epoch of the last batch handed out, and how many of that epoch
+
+    # --- an epoch ------------------------------------------------------------------------------------
 
     def __len__(self) -> int:
-        """Return the number of batches of an epoch."""
-        return arithmetic.steps_per_epoch(self.n_samples, self.batch_size, self.remainder)
+        """Return the number of batches of the next epoch (only ``"carry"`` has epochs that differ)."""
+        return self.steps(self._next[0])
 
-    def __iter__(self) -> Iterator[Any]:
-        """Run the next epoch."""
-        k, self._next_epoch = self._next_epoch, self._next_epoch + 1
-        return self.epoch(k)
+    def steps(self, k: int) -> int:
+        """Return the number of batches of epoch k."""
+        return arithmetic.steps_per_epoch(self.n_samples, self.batch_size, self.remainder, epoch=k)
 
     def order(self, k: int) -> Indices:
-        """Return the order of epoch k's samples: (N,) intp."""
-        return permutation(self.n_samples, self.seed, k) if self.shuffle else np.arange(self.n_samples)
+        """Return the order of epoch k's samples, before they are cut into batches: (N,) intp."""
+        N = self.n_samples
+        match self.shuffle:
+            case True:
+                return order.permutation(N, self.seed, k)
+            case "batch":
+                return order.shuffled_blocks(N, self.batch_size, self.seed, k)
+            case "buffer":
+                return order.buffered(N, self.buffer_size or N, self.seed, k)
+            case "replacement":
+                return order.drawn(N, self.seed, k)
+            case "stratified" if self._classes is not None:
+                return order.stratified(self._classes, self.seed, k)
+            case _:
+                return np.arange(N)
 
     def epoch_indices(self, k: int) -> list[Indices]:
-        """Return the sample indices of each of epoch k's batches."""
-        order, low, batches = self.order(k), 0, []
-        for size in arithmetic.batch_sizes(self.n_samples, self.batch_size, self.remainder):
-            batches.append(order[low : low + size])
-            low += size
+        """Return the indices of the samples in each of epoch k's batches, a list of (size,) intp."""
+        parts = arithmetic.runs(self.n_samples, self.batch_size, self.remainder, epoch=k)
+        rows, low, batches = self._rows(k), 0, []
+        for size, count in parts:
+            batches += list(rows[low : low + size * count].reshape(count, size))
+            low += size * count
         return batches
 
     def epoch(self, k: int, start: int = 0) -> Iterator[Any]:
-        """Iterate over epoch k's batches, from batch ``start``; a pure function of (seed, k, start)."""
-        order, low, skip = self.order(k), 0, start
-        row_bytes = max(sum(s.dtype.itemsize * int(np.prod(s.shape)) for s in self._sources), 1)
-        for size, count in arithmetic.runs(self.n_samples, self.batch_size, self.remainder):
-            skipped = min(skip, count)
-            skip, low, count = skip - skipped, low + skipped * size, count - skipped
-            per_block = max(1, BLOCK_BYTES // (size * row_bytes))
-            while count:
-                m = min(per_block, count)
-                rows = order[low : low + m * size]
-                blocks: list[NDArray[Any]] = [s.take(rows).reshape(m, size, *s.shape) for s in self._sources]
-                if self._rebuild is None:
-                    yield from blocks[0]
+        """Iterate over epoch k's batches, from batch ``start``: a pure function of (seed, k, start).
+
+        Raises
+        ------
+        ValueError
+            If k or start is out of range, or a source's length has changed.
+        """
+        arithmetic.check_integer(k, "epoch", at_least=0)
+        arithmetic.check_integer(start, "start", at_least=0)
+        if start > self.steps(k):
+            raise ValueError(f"start must be at most {self.steps(k)}, the batches of epoch {k}; got {start}.")
+        for name, source in self._sources.items():
+            if len(source) != self.n_samples:
+                raise ValueError(f"{name} had {self.n_samples} samples, and now has {len(source)}.")
+        return self._run(k, start)
+
+    def _run(self, k: int, start: int) -> Iterator[Any]:
+        memory = {name: Blocks(overwrite=self.reuse_buffer) for name in self._sources}
+        for size, count, rows in self._blocks(k, start):
+            series: list[NDArray[Any]] = []
+            for name, source in self._sources.items():
+                block = memory[name].empty((count * size, *source.shape), source.dtype)
+                source.read(rows, block)
+                series.append(block.reshape(count, size, *source.shape))
+            if self.remainder == "weight":
+                share = np.float32(min(size / self.batch_size, 1.0))
+                if self.sample_weight is None:
+                    series.append(np.full((count, size), share, np.float32))
                 else:
-                    yield from map(self._rebuild, zip(*blocks, strict=True))
-                low, count = low + m * size, count - m
+                    series[-1] = series[-1] * share
+            yield from self._make_batches(series)
+            del block, series  # or they would count as readers of the block
+
+    def _blocks(self, k: int, start: int) -> Iterator[tuple[int, int, Indices]]:
+        """Cut epoch k, from batch ``start``, into blocks: (batch size, batches, their rows and some beyond)."""
+        rows, low = self._rows(k), 0
+        row_bytes = sum(s.dtype.itemsize * math.prod(s.shape) for s in self._sources.values())
+        for size, count in arithmetic.runs(self.n_samples, self.batch_size, self.remainder, epoch=k):
+            per_block = min(max(BLOCK_BYTES // max(size * row_bytes, 1), 1), BLOCK_BATCHES)
+            skipped = min(start, count)
+            start -= skipped
+            for first in range(skipped, count, per_block):
+                batches = min(per_block, count - first)
+                place = low + first * size
+                yield size, batches, rows[place : place + batches * size + ROWS_AHEAD]
+            low += size * count
+
+    def _rows(self, k: int) -> Indices:
+        """Return the rows of epoch k's batches, one batch after the other."""
+        N, B = self.n_samples, self.batch_size
+        if self.remainder == "wrap":
+            return np.resize(self.order(k), self.steps(k) * B)
+        if self.remainder != "carry":
+            return self.order(k)
+        # Batches are cut from the orders of all epochs, laid end to end: epoch k has those that end in it.
+        first, last = k * N // B * B, (k + 1) * N // B * B
+        orders = [self.order(j) for j in range(first // N, k + 1)]
+        return np.concatenate(orders)[first - first // N * N :][: last - first]
+
+    # --- epoch after epoch ---------------------------------------------------------------------------
+
+    def __iter__(self) -> Iterator[Any]:
+        """Run the next epoch (or, after `from_state`, the rest of the one that was interrupted)."""
+        k, start = self._next
+        batches = self.epoch(k, start)
+        self._next, self._position = (k + 1, 0), (k, start)
+        return self._counted(batches, k, start)
+
+    def _counted(self, batches: Iterator[Any], k: int, start: int) -> Iterator[Any]:
+        for step, batch in enumerate(batches, start + 1):
+            self._position = k, step
+            yield batch
+        self._position = k + 1, 0
+
+    def state(self) -> dict[str, Any]:
+        """Return what has been handed out so far, and the options that decide what comes next.
+
+        Returns
+        -------
+        dict
+            Small, of plain numbers and strings (JSON will do): the epoch of the last iterator, how many
+            batches it has handed out (``step``), ``n_samples``, ``seed`` and the other options.
+
+        Examples
+        --------
+        >>> batches = Batches(np.arange(6), batch_size=2, seed=0)
+        >>> state = [batches.state() for _ in batches][1]  # in mid-epoch, after two batches
+        >>> resumed = Batches.from_state(state, np.arange(6))
+        >>> np.array_equal(next(iter(resumed)), batches.epoch_indices(0)[2])
+        True
+        """
+        epoch, step = self._position
+        if step and step >= self.steps(epoch):
+            epoch, step = epoch + 1, 0
+        options = {name: getattr(self, name) for name in _OPTIONS}
+        return {"version": 1, "epoch": epoch, "step": step, "n_samples": self.n_samples, **options}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any], x: Any, y: Any = None, *, sample_weight: Any = None) -> Batches:
+        """Continue where `state` was taken: the next ``iter`` starts with the very next batch.
+
+        Parameters
+        ----------
+        state : dict
+            As `state` returned it.
+        x, y, sample_weight
+            The same data.
+
+        Raises
+        ------
+        ValueError
+            If the state is not one of these, or the data do not have as many samples as it says.
+        """
+        missing = {"version", "epoch", "step", "n_samples", *_OPTIONS} - set(state)
+        if missing or state["version"] != 1:
+            problem = f"lacks {', '.join(sorted(missing))}" if missing else f"has version {state['version']!r}"
+            raise ValueError(f"This is no state of Batches that this library knows (version 1): it {problem}.")
+        batches = cls(x, y, sample_weight=sample_weight, **{name: state[name] for name in _OPTIONS})
+        if batches.n_samples != state["n_samples"]:
+            raise ValueError(f"The state is of {state['n_samples']} samples; x has {batches.n_samples}.")
+        batches._next = batches._position = state["epoch"], state["step"]
+        batches.epoch(*batches._next)  # checks that there is such a batch
+        return batches
+
+
+_OPTIONS = ("batch_size", "shuffle", "remainder", "seed", "buffer_size", "scale", "reuse_buffer")

@@ -1,17 +1,22 @@
-"""The compiled loops: gather rows, gather and scale rows, permute an epoch.
+"""The compiled loops: draw an epoch's order, gather rows, gather and scale rows.
 
 Each kernel is a plain Python function before it is a compiled one, and each has a NumPy or plain
-Python reference beside its caller (`order`, `gather`) that the tests hold it equal to. Importing
-this module imports Numba, so the rest of the package imports it where it is first needed.
+Python reference beside its caller (in `order` and `gather`) that the tests hold it equal to.
+Importing this module imports Numba, so the rest of the package imports it where it first needs it.
+
+Letters: N samples, W values (or words) per row, B rows to gather.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
-from numba import njit
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import config, njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 P = ParamSpec("P")
@@ -22,18 +27,21 @@ GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 MIX_2 = np.uint64(0x94D049BB133111EB)
 S11, S27, S30, S31 = np.uint64(11), np.uint64(27), np.uint64(30), np.uint64(31)
-ONE, WORD = np.uint64(1), np.uint64(64)
+ONE, WORD_BITS = np.uint64(1), np.uint64(64)
 TWO_TO_MINUS_53 = 2.0**-53
 
 
 def compiled(function: Callable[P, T]) -> Callable[P, T]:
     """Compile ``function``, and keep the machine code on disk where there is a place for it."""
     try:
-        return njit(cache=True, nogil=True)(function)  # type: ignore[no-any-return]
+        return njit(cache=True, nogil=True)(function)
     except RuntimeError:
         # "cannot cache function ...: no locator available": no writable cache directory. That may
         # cost the compile time in each process; it must not cost the program.
-        return njit(nogil=True)(function)  # type: ignore[no-any-return]
+        return njit(nogil=True)(function)
+
+
+# --- the order of an epoch ---------------------------------------------------------------------------
 
 
 @compiled
@@ -50,74 +58,140 @@ def random_below(key: np.uint64, i: int, bound: int) -> int:
     """Return a random integer j, 0 <= j < bound, a pure function of (key, i).
 
     j = floor(u bound) with u a multiple of 2^-53 in [0, 1). It never rounds up to ``bound``: the largest
-    u is 1 - 2^-53, and bound - bound 2^-53 lies at least half a unit in the last place below ``bound``.
+    u is 1 - 2^-53, and bound (1 - 2^-53) lies at least half a unit in the last place below ``bound``.
     No value's probability is off by more than 2^-53.
     """
     return int(np.float64(random_word(key, i) >> S11) * TWO_TO_MINUS_53 * bound)
 
 
 @compiled
-def permute(
-    bucket_key: np.uint64, swap_key: np.uint64, bits: int, ends: NDArray[np.int64], out: NDArray[np.intp]
-) -> None:
-    """Write a uniformly random permutation of 0..n-1 into ``out`` (n,).
+def fill_buckets(key: np.uint64, bits: int, ends: NDArray[np.int64], out: NDArray[np.intp]) -> None:
+    """Throw 0..n-1 into 2**bits >= 2 buckets by a fair die, keeping their order within a bucket.
 
-    Rao and Sandelius 1961: throw the indices into 2**bits buckets by a fair die, then shuffle each
-    bucket (Fisher and Yates). The result is exactly as uniform as one large shuffle, but each bucket
-    fits in cache, which at n = 10^7 is several times faster. ``ends`` (2**bits,) of zeros is scratch.
+    ``out`` (n,) becomes bucket after bucket; ``ends`` (2**bits,), zeros before, becomes where each ends.
     """
-    n = out.shape[0]
-    if bits == 0:
-        ends[0] = n
-        for i in range(n):
-            out[i] = i
-    else:
-        shift = WORD - np.uint64(bits)
-        for i in range(n):
-            ends[random_word(bucket_key, i) >> shift] += 1
-        start = 0
-        for b in range(ends.shape[0]):
-            size = ends[b]
-            ends[b] = start
-            start += size
-        for i in range(n):  # ends[b] walks from bucket b's first place to one past its last
-            b = int(random_word(bucket_key, i) >> shift)
-            out[ends[b]] = i
-            ends[b] += 1
-    low = 0
+    shift = WORD_BITS - np.uint64(bits)
+    for i in range(out.shape[0]):
+        ends[random_word(key, i) >> shift] += 1
+    start = 0
     for b in range(ends.shape[0]):
-        for i in range(low + 1, ends[b]):
-            j = low + random_below(swap_key, i, i - low + 1)
-            out[i], out[j] = out[j], out[i]
-        low = ends[b]
+        size = ends[b]
+        ends[b] = start
+        start += size
+    for i in range(out.shape[0]):  # ends[b] walks from its bucket's first place to one past the last
+        b = int(random_word(key, i) >> shift)
+        out[ends[b]] = i
+        ends[b] += 1
 
 
 @compiled
-def gather_rows(x: NDArray[np.uint64], rows: NDArray[np.intp], out: NDArray[np.uint64]) -> int:
-    """Copy ``x[rows]`` into ``out``: x (N, W), rows (B,), out (B, W), all C-contiguous words.
+def shuffle_within(key: np.uint64, ends: NDArray[np.int64], out: NDArray[np.intp]) -> None:
+    """Shuffle ``out[0:ends[0]]``, ``out[ends[0]:ends[1]]``, ... each in place (Fisher and Yates)."""
+    low = 0
+    for high in ends:
+        for i in range(low + 1, high):
+            j = low + random_below(key, i, i - low + 1)
+            out[i], out[j] = out[j], out[i]
+        low = high
 
-    Returns -1, or the position of the first index outside 0..N-1, before which it stops.
+
+@compiled
+def shuffle_buffer(key: np.uint64, buffer: NDArray[np.intp], out: NDArray[np.intp]) -> None:
+    """Write into ``out`` (n,) the order in which 0..n-1 leave a shuffle buffer.
+
+    ``buffer`` (at most n,) holds 0, 1, 2, ...; each index that leaves it is replaced by the next one.
+    """
+    n, live = out.shape[0], buffer.shape[0]
+    following = live
+    for i in range(n):
+        j = random_below(key, i, live)
+        out[i] = buffer[j]
+        if following < n:
+            buffer[j] = following
+            following += 1
+        else:
+            live -= 1
+            buffer[j] = buffer[live]
+
+
+@compiled
+def draw_below(key: np.uint64, bound: int, out: NDArray[np.intp]) -> None:
+    """Fill ``out`` with independent random integers from 0 to bound - 1."""
+    for i in range(out.shape[0]):
+        out[i] = random_below(key, i, bound)
+
+
+# --- gathering rows ----------------------------------------------------------------------------------
+
+
+@intrinsic
+def _prefetch(typing_context: Any, x: Any, i: Any, w: Any) -> Any:
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        place = [context.cast(builder, arguments[k], signature.args[k], types.intp) for k in (1, 2)]
+        byte, i32 = ir.IntType(8).as_pointer(), ir.IntType(32)
+        address = cgutils.get_item_pointer(  # type: ignore[no-untyped-call]
+            context, builder, signature.args[0], array, place
+        )
+        kind = ir.FunctionType(ir.VoidType(), [byte, i32, i32, i32])
+        function = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
+        # For reading (0), to be kept in every cache (3), data not instructions (1).
+        builder.call(function, [builder.bitcast(address, byte), i32(0), i32(3), i32(1)])
+        return context.get_dummy_value()
+
+    return types.void(x, i, w), emit
+
+
+def _no_prefetch(x: NDArray[Any], i: int, w: int) -> None:
+    """Do nothing: plain Python has no say in the cache."""
+
+
+# prefetch(x, i, w) asks for the cache line of x[i, w] without waiting for it. Rows in random order
+# defeat the processor's own prefetching; asking some rows ahead makes a gather half as fast again.
+prefetch: Any = _no_prefetch if config.DISABLE_JIT else _prefetch  # type: ignore[attr-defined]
+
+
+@compiled
+def gather_rows(x: NDArray[np.uint64], rows: NDArray[np.intp], ahead: int, out: NDArray[np.uint64]) -> int:
+    """Copy ``x[rows[:B]]`` into ``out``: x (N, W), rows (B or more,), out (B, W), C-contiguous 8-byte words.
+
+    Asks for the row ``ahead`` places on while it copies the present one; any rows after the first B are
+    there only to be asked for. Returns B, or the place of the first index outside 0..N-1, where it stopped.
     """
     N, W = x.shape
-    for b in range(rows.shape[0]):
+    B, last = len(out), len(rows) - 1
+    whole_lines = W // 8 * 8
+    for b in range(B):
         i = rows[b]
         if i < 0 or i >= N:
             return b
-        for w in range(W):
+        later = rows[min(b + ahead, last)]
+        for low in range(0, whole_lines, 8):
+            prefetch(x, later, low)
+            for w in range(8):
+                out[b, low + w] = x[i, low + w]
+        for w in range(whole_lines, W):
             out[b, w] = x[i, w]
-    return -1
+    return B
 
 
 @compiled
 def gather_scaled(
-    x: NDArray[np.uint8], rows: NDArray[np.intp], scale: np.float32, out: NDArray[np.float32]
+    x: NDArray[np.uint8], rows: NDArray[np.intp], ahead: int, scale: np.float32, out: NDArray[np.float32]
 ) -> int:
-    """Write ``float32(x[rows]) * scale`` into ``out`` in one pass; shapes and result as `gather_rows`."""
+    """Write ``float32(x[rows]) * scale`` into ``out`` (B, W) in one pass; otherwise as `gather_rows`."""
     N, W = x.shape
-    for b in range(rows.shape[0]):
+    B, last = len(out), len(rows) - 1
+    whole_lines = W // 64 * 64
+    for b in range(B):
         i = rows[b]
         if i < 0 or i >= N:
             return b
-        for w in range(W):
+        later = rows[min(b + ahead, last)]
+        for low in range(0, whole_lines, 64):
+            prefetch(x, later, low)
+            for w in range(64):
+                out[b, low + w] = np.float32(x[i, low + w]) * scale
+        for w in range(whole_lines, W):
             out[b, w] = np.float32(x[i, w]) * scale
-    return -1
+    return B

@@ -59,9 +59,11 @@ class Callback:
 
     def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
         """Run before a step."""
+        self.on_batch_begin(batch, logs)
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """Run after a step."""
+        self.on_batch_end(batch, logs)
 
     def on_test_begin(self, logs: Logs | None = None) -> None:
         """Run before an evaluation, that of an epoch's validation too."""
@@ -87,13 +89,16 @@ class Callback:
     def on_predict_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """Run after a batch of a prediction; ``logs`` holds its "outputs"."""
 
-    # The two old spellings that Keras still calls.
+    # The two old spellings, which Keras's new ones call.
 
     def on_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
-        """Alias of ``on_train_batch_begin``."""
+        """Alias of ``on_train_batch_begin``: called where that is not defined."""
 
     def on_batch_end(self, batch: int, logs: Logs | None = None) -> None:
-        """Alias of ``on_train_batch_end``."""
+        """Alias of ``on_train_batch_end``: called where that is not defined."""
+
+
+_OLD_SPELLINGS = {"on_train_batch_begin": "on_batch_begin", "on_train_batch_end": "on_batch_end"}
 
 
 class CallbackList:
@@ -114,13 +119,14 @@ class CallbackList:
             callback.set_model(model)
             callback.set_params(params)
 
-    def listening(self, *events: str) -> list[Any]:
-        """Return the bound methods for these events, of the callbacks that define one, in order."""
+    def listening(self, event: str) -> list[Any]:
+        """Return the bound methods for this event, of the callbacks that define it, in order."""
+        names = (event, _OLD_SPELLINGS.get(event, event))
         return [
             getattr(callback, event)
             for callback in self.callbacks
-            for event in events
-            if event in vars(callback) or getattr(type(callback), event) is not getattr(Callback, event)
+            if any(name in vars(callback) for name in names)
+            or any(getattr(type(callback), name) is not getattr(Callback, name) for name in names)
         ]
 
     def __call__(self, event: str, *args: Any) -> None:

@@ -22,7 +22,7 @@ class ProgbarLogger(Callback):
     def __init__(self) -> None:
         super().__init__()
         self._in_fit = False
-        self._start = self._last_drawn = 0.0
+        self._start = self._last_drawn = self._after_first = 0.0
         self._drawn_width = 0
         self._step = 0
 
@@ -69,24 +69,32 @@ class ProgbarLogger(Callback):
     def _draw(self, step: int, logs: Logs | None) -> None:
         """Draw the line again, if it can be drawn again and the last drawing was not just now."""
         self._step = step
+        now = time.perf_counter()
+        if step == 1:
+            self._after_first = now
         if not self._dynamic:
             return
-        now = time.perf_counter()
         if now - self._last_drawn >= _INTERVAL:
             self._last_drawn = now
-            self._write(step, now - self._start, logs, final=False)
+            self._write(step, now, logs, final=False)
 
     def _finish(self, logs: Logs | None) -> None:
-        self._write(self._step, time.perf_counter() - self._start, logs, final=True)
+        self._write(self._step, time.perf_counter(), logs, final=True)
 
-    def _write(self, step: int, seconds: float, logs: Logs | None, final: bool) -> None:
+    def _per_step(self, step: int, now: float) -> float:
+        """Return the seconds per step; as in Keras, the first, which also warms things up, does not count."""
+        if step < 2 or self.params["verbose"] == 2:
+            return (now - self._start) / max(step, 1)
+        return (now - self._after_first) / (step - 1)
+
+    def _write(self, step: int, now: float, logs: Logs | None, final: bool) -> None:
         total = self.params["steps"] or step
-        per_step = seconds / max(step, 1)
+        per_step = self._per_step(step, now)
         shown = f"{step:>{len(str(total))}}/{total}"
-        left = seconds if final else per_step * (total - step)
-        numbers = f"{duration(left)} {time_per_step(per_step)}{metrics_text(logs)}"
+        seconds = f"{now - self._start:.0f}s" if final else time_left(per_step * (total - step))
+        numbers = f"{seconds} {time_per_step(per_step)}{metrics_text(logs)}"
         if self.params["verbose"] == 2:
-            print(f"{shown} - {duration(left)} - {time_per_step(per_step)}{metrics_text(logs)}")
+            print(f"{shown} - {seconds} - {time_per_step(per_step)}{metrics_text(logs)}")
             return
         done = int(_BAR_WIDTH * step / max(total, 1))
         if not self._dynamic:
@@ -100,10 +108,10 @@ class ProgbarLogger(Callback):
         sys.stdout.flush()
 
 
-def duration(seconds: float) -> str:
-    """Return "7s", "1:05" or "1:00:00"."""
-    whole = round(seconds)
-    if whole < 60:
+def time_left(seconds: float) -> str:
+    """Return "7s", "1:05" or "1:00:05"."""
+    whole = int(seconds)
+    if seconds <= 60:
         return f"{whole}s"
     minutes, whole = divmod(whole, 60)
     hours, minutes = divmod(minutes, 60)

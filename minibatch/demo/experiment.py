@@ -170,6 +170,4 @@ def _plane(model: Model, train: tuple[Array, Array], runs: dict[int, Run]) -> La
 
 def _loss_at(model: Model, plane: Plane, train: tuple[Array, Array], point: tuple[float, float]) -> float:
     model.parameters.theta[...] = plane.lift(np.array([point]))[0]
-    x, y = train
-    y_pred, caches = model.forward(x)
-    return model.objective.value(y, y_pred, caches)
+    return model.loss_and_gradient(*train)[0]

@@ -44,7 +44,7 @@ def _directions_line(experiment: Experiment, figure: Figure) -> None:
         minimum=land.minimum,
         n_samples=line.SAMPLES,
         ax=figure.subplots(),
-        title=f"A line through 1,050 samples, {updates} updates each",
+        title=f"A straight line: {updates} updates each",
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from minibatch import initializers, regularizers
 from minibatch.layers.layer import ActivatedLayer, Cache, one_of, pair, positive
 from minibatch.layers.window import Window, image_shape, output_positions
 from minibatch.typing import Array, IntOrPair
@@ -49,10 +50,13 @@ class Conv2D(ActivatedLayer):
         kernel_size: IntOrPair,
         strides: IntOrPair = (1, 1),
         padding: str = "valid",
+        *,
         activation: Any = None,
         use_bias: bool = True,
         kernel_initializer: Any = "glorot_uniform",
         bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(activation, **kwargs)
@@ -61,8 +65,10 @@ class Conv2D(ActivatedLayer):
         self.strides = pair("Conv2D", "strides", strides)
         self.padding = one_of("Conv2D", "padding", padding, ("valid", "same"))
         self.use_bias = use_bias
-        self.kernel_initializer = kernel_initializer
-        self.bias_initializer = bias_initializer
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
 
     def build(self, input_shape: tuple[int, ...]) -> None:
         channels = input_shape[-1]

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from minibatch import initializers, regularizers
 from minibatch.layers.layer import ActivatedLayer, Cache, positive
 from minibatch.typing import Array
 
@@ -25,6 +26,8 @@ class Dense(ActivatedLayer):
     use_bias : bool, default True
     kernel_initializer, bias_initializer : str or Initializer
         Glorot uniform and zeros, as in Keras.
+    kernel_regularizer, bias_regularizer : str, Regularizer or None
+        Penalties added to the loss.
     name : str, optional
 
     Raises
@@ -47,18 +50,24 @@ class Dense(ActivatedLayer):
         use_bias: bool = True,
         kernel_initializer: Any = "glorot_uniform",
         bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(activation, **kwargs)
         self.units = positive("Dense", "units", units)
         self.use_bias = use_bias
-        self.kernel_initializer = kernel_initializer
-        self.bias_initializer = bias_initializer
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
 
     def build(self, input_shape: tuple[int, ...]) -> None:
-        self.kernel = self.add_weight("kernel", (input_shape[-1], self.units), self.kernel_initializer)
+        shape = (input_shape[-1], self.units)
+        self.kernel = self.add_weight("kernel", shape, self.kernel_initializer, regularizer=self.kernel_regularizer)
         if self.use_bias:
-            self.bias = self.add_weight("bias", (self.units,), self.bias_initializer)
+            bias = ("bias", (self.units,), self.bias_initializer)
+            self.bias = self.add_weight(*bias, regularizer=self.bias_regularizer)
 
     def output_shape_for(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         if not input_shape:

@@ -31,9 +31,9 @@ class Dropout(Layer):
         If ``rate`` is not such a number.
     """
 
-    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
+    def __init__(self, rate: float, *, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate <= 1:
+        if isinstance(rate, bool) or not isinstance(rate, int | float | np.number) or not 0 <= rate <= 1:
             raise ValueError(f"Dropout: rate must be a number from 0 to 1; got {rate!r}.")
         self.rate = float(rate)
         self.seed = next_seed() if seed is None else seed

@@ -4,26 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from minibatch.layers.layer import Cache, Layer
-from minibatch.typing import Array
+import numpy as np
+
+from minibatch.layers.symbol import Symbol
+from minibatch.typing import Shape
 
 
-class InputLayer(Layer):
-    """The shape of one sample; it changes nothing."""
+def Input(shape: Any = None, name: str | None = None, **unknown: Any) -> Symbol:
+    """Say what shape one sample has (no batch axis).
 
-    def __init__(self, shape: tuple[int, ...], name: str | None = None, **kwargs: Any) -> None:
-        super().__init__(name=name, **kwargs)
-        self.ensure_built(shape)
-
-    def forward(self, x: Array, training: bool = False) -> tuple[Array, Cache]:
-        return x, None
-
-    def backward(self, dy: Array, cache: Cache) -> Array:
-        return dy
-
-
-def Input(shape: Any = None, name: str | None = None, **kwargs: Any) -> InputLayer:
-    """Say what shape one sample has (no batch axis): the first thing in a ``Sequential``.
+    It begins a ``Sequential``, or a graph of layers called on it (see ``Model``).
 
     Parameters
     ----------
@@ -35,6 +25,8 @@ def Input(shape: Any = None, name: str | None = None, **kwargs: Any) -> InputLay
     ------
     ValueError
         If the shape is missing or is not a tuple of positive integers.
+    TypeError
+        For another argument.
 
     Examples
     --------
@@ -43,8 +35,31 @@ def Input(shape: Any = None, name: str | None = None, **kwargs: Any) -> InputLay
     >>> model.output_shape
     (None, 3)
     """
+    return Symbol(_batch_shape("Input", shape, unknown), name=name)
+
+
+class InputLayer:
+    """The shape of one sample, as the first entry of a ``Sequential``: what ``Input`` does.
+
+    Parameters
+    ----------
+    shape : tuple of int
+    name : str, optional
+    """
+
+    def __init__(self, shape: Any = None, name: str | None = None, **unknown: Any) -> None:
+        self.shape = _batch_shape("InputLayer", shape, unknown)
+        self.name = name
+
+
+def _batch_shape(kind: str, shape: Any, unknown: dict[str, Any]) -> Shape:
+    for argument, value in unknown.items():
+        if argument not in ("batch_size", "dtype", "sparse", "ragged", "batch_shape", "tensor", "optional"):
+            raise TypeError(f"{kind}() has no argument {argument!r}.")
+        if value not in (None, False, "float32"):
+            raise TypeError(f"{kind}(): the argument {argument!r} of Keras is not here.")
     if not isinstance(shape, tuple | list) or any(
-        isinstance(extent, bool) or not isinstance(extent, int) or extent < 1 for extent in shape
+        isinstance(extent, bool) or not isinstance(extent, int | np.integer) or extent < 1 for extent in shape
     ):
-        raise ValueError(f"Input: shape must be a tuple of positive integers, such as (20,); got {shape!r}.")
-    return InputLayer(tuple(shape), name=name, **kwargs)
+        raise ValueError(f"{kind}: shape must be a tuple of positive integers, such as (20,); got {shape!r}.")
+    return (None, *map(int, shape))

@@ -3,42 +3,38 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 
-from minibatch import activations, config, initializers
+from minibatch import activations, config, initializers, regularizers
+from minibatch.layers.symbol import Symbol, symbols_in
 from minibatch.layers.weight import Weight
 from minibatch.typing import Array
-from minibatch.utils.names import near_misses, snake_case, unique_name
+from minibatch.utils.names import argument_names, near_misses, refuse, snake_case, unique_name
+from minibatch.utils.serialization import plain, serialize
 
 #: What ``forward`` returns for ``backward``: whatever the layer needs. It is a value, never kept by the layer.
 Cache = Any
 
-#: Arguments that Keras's layers take and these do not, so that the error can say so.
-_KERAS_ONLY = frozenset(
-    {
-        "dtype",
-        "autocast",
-        "kernel_regularizer",
-        "bias_regularizer",
-        "activity_regularizer",
-        "kernel_constraint",
-        "bias_constraint",
-        "lora_rank",
-        "lora_alpha",
-        "quantization_config",
-        "dilation_rate",
-        "groups",
-        "data_format",
-        "input_shape",
-        "input_dim",
-        "batch_size",
-        "batch_input_shape",
-        "noise_shape",
-    }
-)
+#: The shape of one sample; a list of shapes for a layer of several inputs.
+SampleShape = Any
+
+#: Arguments that Keras's layers take and these do not, each with the values that ask for what happens here anyway.
+_KERAS_ONLY: dict[str, tuple[Any, ...]] = {
+    "dtype": ("float32", "float64"),
+    "autocast": (True,),
+    "activity_regularizer": (),
+    "kernel_constraint": (),
+    "bias_constraint": (),
+    "data_format": ("channels_last",),
+    "noise_shape": (),
+    "lora_rank": (),
+    "lora_alpha": (),
+    "quantization_config": (),
+    "batch_size": (),
+    "batch_input_shape": (),
+}
 
 
 class Layer:
@@ -55,7 +51,10 @@ class Layer:
     name : str, optional
         By default the class's name in snake case, with a number from the second one on.
     trainable : bool, default True
-        Whether the optimizer moves the weights. Only True is supported so far.
+        Whether the optimizer moves the weights. May be set at any time; a compiled model heeds it from the next
+        ``compile`` on, as in Keras.
+    input_shape : tuple of int, optional
+        The shape of one sample, for the first layer of a ``Sequential``.
 
     Examples
     --------
@@ -74,42 +73,46 @@ class Layer:
     array([[1., 2.]], dtype=float32)
     """
 
-    def __init__(self, *, name: str | None = None, trainable: bool = True, **unknown: Any) -> None:
-        kind = type(self).__name__
-        for argument in unknown:
-            if argument in _KERAS_ONLY:
-                raise TypeError(f"{kind}(): the argument {argument!r} of Keras is not supported yet.")
-            raise TypeError(f"{kind}() has no argument {argument!r}.")
-        if not trainable:
-            raise TypeError(f"{kind}(): trainable=False is not supported yet.")
-        self.name = name or unique_name(snake_case(kind))
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        trainable: bool = True,
+        input_shape: tuple[int, ...] | None = None,
+        **unknown: Any,
+    ) -> None:
+        refuse(self, unknown, _KERAS_ONLY)
+        self.name = name or unique_name(snake_case(type(self).__name__))
         self.trainable = trainable
         self.weights: list[Weight] = []
-        self.input_shape: tuple[int, ...] | None = None
+        #: What the caller said of the input's shape, for a ``Sequential`` that begins with this layer.
+        self.given_shape = None if input_shape is None else tuple(input_shape)
+        self.input_shape: SampleShape = None
         self.output_shape: tuple[int, ...] | None = None
 
     # What a layer says of itself ----------------------------------------------------------------------------
 
-    def build(self, input_shape: tuple[int, ...]) -> None:
+    def build(self, input_shape: SampleShape) -> None:
         """Make the weights for samples of this shape (no batch axis). Nothing to do without weights."""
 
-    def output_shape_for(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+    def output_shape_for(self, input_shape: SampleShape) -> tuple[int, ...]:
         """Return the shape of one output sample for one input sample."""
-        return input_shape
+        shape: tuple[int, ...] = input_shape
+        return shape
 
-    def forward(self, x: Array, training: bool = False) -> tuple[Array, Cache]:
-        """Return (y, cache) for a batch x of shape (N, ...).
+    def forward(self, x: Any, training: bool = False) -> tuple[Array, Cache]:
+        """Return (y, cache) for a batch x of shape (N, ...), or a list of such for a layer of several inputs.
 
         ``training`` switches on what only training does (dropout).
         """
         raise TypeError(f"{type(self).__name__} must define forward(x, training).")
 
-    def backward(self, dy: Array, cache: Cache) -> Array:
-        """Write dL/dweight into each weight's ``gradient``; return dx = dL/dx from dy = dL/dy."""
+    def backward(self, dy: Array, cache: Cache) -> Any:
+        """Write dL/dweight into each weight's ``gradient``; return dx = dL/dx (or a list) from dy = dL/dy."""
         raise TypeError(f"{type(self).__name__} must define backward(dy, cache).")
 
     def per_sample_gradients(self, dy: Array, cache: Cache) -> list[Array]:
-        """Return, for each weight, an array (N, ...): row i is what sample i alone adds to the gradient.
+        """Return, for each trainable weight, an array (N, ...): row i is what sample i adds to the gradient.
 
         Their sum over i is what ``backward`` writes.
 
@@ -118,12 +121,26 @@ class Layer:
         TypeError
             If the layer has weights and no rule of its own.
         """
-        if not self.weights:
+        if not any(weight.trainable for weight in self.weights):
             return []
         raise TypeError(
             f"layer {self.name!r} ({type(self).__name__}) has no rule for per-sample gradients: "
             "define per_sample_gradients(dy, cache)."
         )
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments by name: numbers, strings, lists and dicts, as Keras's files hold them.
+
+        Every argument is read from the attribute of its name; a layer of your own that keeps its arguments so need
+        not define this.
+        """
+        names = argument_names(type(self))
+        return {name: _written(getattr(self, name)) for name in names if name != "input_shape"}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Return a new layer from what ``get_config`` returned; its weights are new, too."""
+        return cls(**config)
 
     # What every layer shares --------------------------------------------------------------------------------
 
@@ -132,48 +149,80 @@ class Layer:
         """Whether the shapes are known and the weights exist."""
         return self.input_shape is not None
 
-    def ensure_built(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Build for this sample shape if that has not been done; return the output's sample shape.
+    def fit_shape(self, input_shape: SampleShape) -> tuple[int, ...]:
+        """Return the output's sample shape for this one, and build nothing.
 
         Raises
         ------
         ValueError
             If the layer was built for another shape, or has no output for this one.
         """
-        if self.input_shape is None:
-            output_shape = self.output_shape_for(input_shape)
-            self.build(input_shape)
-            self.input_shape, self.output_shape = input_shape, output_shape
-        elif self.input_shape != input_shape:
+        if self.input_shape is not None and self.input_shape != input_shape:
             raise ValueError(
                 f"layer {self.name!r} was built for samples of shape {self.input_shape}; got {input_shape}."
             )
-        assert self.output_shape is not None
-        return self.output_shape
+        return self.output_shape_for(input_shape)
 
-    def add_weight(self, name: str, shape: tuple[int, ...], initializer: str | initializers.Initializer) -> Weight:
-        """Make a weight, append it to ``weights`` and return it."""
-        weight = Weight(name, shape, initializers.get(initializer))
+    def ensure_built(self, input_shape: SampleShape) -> tuple[int, ...]:
+        """Build for this sample shape if that has not been done; return the output's sample shape.
+
+        Raises
+        ------
+        ValueError
+            As ``fit_shape``.
+        """
+        output_shape = self.fit_shape(input_shape)
+        if not self.built:
+            self.build(input_shape)
+            self.input_shape, self.output_shape = input_shape, output_shape
+        return output_shape
+
+    def add_weight(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        initializer: Any = "glorot_uniform",
+        trainable: bool = True,
+        regularizer: Any = None,
+    ) -> Weight:
+        """Make a weight, append it to ``weights`` and return it (see ``Weight``)."""
+        weight = Weight(name, shape, initializers.get(initializer), trainable, regularizers.get(regularizer))
         weight.path = f"{self.name}/{name}"
         self.weights.append(weight)
         return weight
 
-    def __call__(self, x: npt.ArrayLike) -> Array:
-        """Return the layer's output for a batch, in inference mode."""
+    def __call__(self, x: Any, training: bool = False) -> Any:
+        """Return the layer's output: of a batch, its numbers; of a symbol (see ``Input``), another symbol."""
+        symbols = symbols_in(x)
+        if symbols:
+            several = isinstance(x, list | tuple)
+            shapes = [symbol.shape[1:] for symbol in symbols]
+            return Symbol((None, *self.ensure_built(shapes if several else shapes[0])), self, symbols, several)
+        if isinstance(x, list | tuple) and any(isinstance(part, np.ndarray) for part in x):
+            batches = [np.asarray(part, dtype=config.floatx()) for part in x]
+            self.ensure_built([batch.shape[1:] for batch in batches])
+            return self.forward(batches, training)[0]
         batch = np.asarray(x, dtype=config.floatx())
         self.ensure_built(batch.shape[1:])
-        return self.forward(batch, training=False)[0]
+        return self.forward(batch, training)[0]
 
     def get_weights(self) -> list[Array]:
         """Return copies of the weights' numbers, in order."""
         return [weight.numpy() for weight in self.weights]
 
     def set_weights(self, weights: list[Array]) -> None:
-        """Replace the weights' numbers; the shapes must fit."""
+        """Replace the weights' numbers.
+
+        Raises
+        ------
+        ValueError
+            If the count or a shape differs; nothing is changed then.
+        """
         if len(weights) != len(self.weights):
             raise ValueError(f"layer {self.name!r} has {len(self.weights)} weights; got {len(weights)} arrays.")
-        for weight, value in zip(self.weights, weights, strict=True):
-            weight.assign(value)
+        arrays = [weight.checked(value) for weight, value in zip(self.weights, weights, strict=True)]
+        for weight, array in zip(self.weights, arrays, strict=True):
+            weight.assign(array)
 
     def count_params(self) -> int:
         """Return the number of scalars in the weights."""
@@ -214,6 +263,17 @@ class ActivatedLayer(Layer):
     def backward(self, dy: Array, cache: Cache) -> Array:
         linear_cache, z, y = cache
         return self.linear_backward(self.activation.backward(dy, z, y), linear_cache)
+
+
+def _written(value: Any) -> Any:
+    """Return a constructor's argument in the words of Keras's files."""
+    if isinstance(value, activations.Activation):
+        return value.name
+    if isinstance(value, initializers.Initializer):
+        return serialize(value, "initializers")
+    if isinstance(value, regularizers.Regularizer):
+        return serialize(value, "regularizers")
+    return plain(value)
 
 
 def pair(kind: str, argument: str, value: Any) -> tuple[int, int]:

@@ -24,12 +24,25 @@ class Weight:
         "kernel", "bias".
     value, gradient : ndarray, shape ``shape``
         ``gradient`` is dL/dvalue of the last backward pass, L being the loss of the batch.
+    trainable : bool
+        False for what a layer itself keeps up to date, such as a moving average: it has no gradient.
+    regularizer : Regularizer or None
+        Adds to the loss and to ``gradient``.
     """
 
-    def __init__(self, name: str, shape: tuple[int, ...], initializer: Initializer) -> None:
+    def __init__(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        initializer: Initializer,
+        trainable: bool = True,
+        regularizer: Any = None,
+    ) -> None:
         self.name = name
         self.path = name
-        self.value: Array = initializer(shape)
+        self.trainable = trainable
+        self.regularizer = regularizer
+        self.value: Array = np.array(initializer(shape))
         self.gradient: Array = np.zeros_like(self.value)
 
     @property
@@ -46,18 +59,30 @@ class Weight:
         """Return a copy of the numbers, safe to keep while training goes on."""
         return self.value.copy()
 
+    def checked(self, value: npt.ArrayLike) -> Array:
+        """Return ``value`` as an array that this weight can be.
+
+        Raises
+        ------
+        ValueError
+            If the shape differs, or it holds no numbers.
+        """
+        new = np.asarray(value)
+        if new.shape != self.shape:
+            raise ValueError(f"weight {self.path!r} has shape {self.shape}; got an array of shape {new.shape}.")
+        if new.dtype.kind not in "fiub":
+            raise ValueError(f"weight {self.path!r} must be given numbers; got dtype {new.dtype}.")
+        return new
+
     def assign(self, value: npt.ArrayLike) -> None:
         """Replace the numbers in place.
 
         Raises
         ------
         ValueError
-            If the shape differs.
+            As ``checked``.
         """
-        new = np.asarray(value)
-        if new.shape != self.shape:
-            raise ValueError(f"weight {self.path!r} has shape {self.shape}; got an array of shape {new.shape}.")
-        self.value[...] = new
+        self.value[...] = self.checked(value)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         return np.array(self.value, dtype=dtype, copy=True if copy is None else copy)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from minibatch.metrics.metric import MeanOverSamples
 from minibatch.typing import Array
 
@@ -41,8 +43,8 @@ class BinaryAccuracy(MeanOverSamples):
     threshold : float, default 0.5
     """
 
-    def __init__(self, name: str | None = None, threshold: float = 0.5) -> None:
-        super().__init__(name)
+    def __init__(self, name: str | None = None, *, threshold: float = 0.5, **unknown: Any) -> None:
+        super().__init__(name, **unknown)
         self.threshold = threshold
 
     def call(self, y_true: Array, y_pred: Array) -> Array:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from minibatch.typing import Array
-from minibatch.utils.names import snake_case
+from minibatch.utils.names import refuse, snake_case
 
 
 class Metric:
@@ -19,7 +19,8 @@ class Metric:
         Its key in logs and ``History``; by default the class's name in snake case.
     """
 
-    def __init__(self, name: str | None = None) -> None:
+    def __init__(self, name: str | None = None, **unknown: Any) -> None:
+        refuse(self, unknown, {"dtype": ()})
         self.name = name or snake_case(type(self).__name__)
         self.reset_state()
 

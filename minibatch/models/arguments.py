@@ -9,21 +9,8 @@ from typing import Any
 from minibatch.utils.names import near_misses
 
 
-def refuse(method: Callable[..., Any], not_yet: Mapping[str, Any], unknown: Mapping[str, Any]) -> None:
-    """Raise a TypeError for an argument of Keras's that is not supported yet, or that nobody knows.
-
-    Parameters
-    ----------
-    method : callable
-        Whose arguments they are.
-    not_yet : mapping
-        Arguments that Keras has; None means that they were not given.
-    unknown : mapping
-        What the signature did not catch.
-    """
-    for argument, value in not_yet.items():
-        if value is not None:
-            raise TypeError(f"{method.__name__}(): the argument {argument!r} of Keras is not supported yet.")
+def refuse(method: Callable[..., Any], unknown: Mapping[str, Any]) -> None:
+    """Raise a TypeError for what the method's signature did not catch, naming the near misses."""
     for argument in unknown:
         known = [name for name in inspect.signature(method).parameters if name != "unknown"]
         raise TypeError(f"{method.__name__}() has no argument {argument!r}.{near_misses(argument, known)}")

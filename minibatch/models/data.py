@@ -4,16 +4,54 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from minibatch.typing import Array, Shape
+from minibatch.typing import Array
+from minibatch.utils.names import near_misses
 
 
-def check_samples(x: Any, input_shape: Shape, what: str = "x") -> Array:
-    """Return x as an array, if its samples have the model's shape.
+def entries(what: str, given: Any, names: Sequence[str]) -> list[Any]:
+    """Return one entry for each name: from a list or tuple in their order, a dict, or the only one.
+
+    Parameters
+    ----------
+    what : str
+        "x", "y", for messages.
+    given : object
+    names : sequence of str
+        Of the model's inputs or outputs.
+
+    Raises
+    ------
+    ValueError
+        If there are too few or too many, or a dict names another.
+    """
+    if isinstance(given, Mapping):
+        unknown = [name for name in given if name not in names]
+        if unknown or len(given) != len(names):
+            raise ValueError(
+                f"{what} must hold {', '.join(map(repr, names))}; got {', '.join(map(repr, given))}."
+                + (near_misses(str(unknown[0]), names) if unknown else "")
+            )
+        return [given[name] for name in names]
+    if len(names) == 1:
+        # A list of one array is that array; a list of numbers is an array itself.
+        alone = isinstance(given, list | tuple) and len(given) == 1 and isinstance(given[0], np.ndarray)
+        return [given[0] if alone and np.ndim(given[0]) else given]
+    if not isinstance(given, list | tuple) or len(given) != len(names):
+        raise ValueError(
+            f"{what}: the model has {len(names)} ({', '.join(names)}), so a list of {len(names)} arrays or a dict "
+            f"is expected; got {type(given).__name__}"
+            + (f" of {len(given)}." if hasattr(given, "__len__") else ".")
+        )
+    return list(given)
+
+
+def check_samples(x: Any, sample_shape: tuple[int, ...], what: str = "x") -> Array:
+    """Return x as an array, if its samples have this shape.
 
     Raises
     ------
@@ -26,19 +64,26 @@ def check_samples(x: Any, input_shape: Shape, what: str = "x") -> Array:
         If x holds a NaN or an infinity: names the first such row. (Training goes on, as in Keras.)
     """
     array: Array = np.asanyarray(x)
-    expected = f"(N, {', '.join(map(str, input_shape[1:]))})" if input_shape[1:] else "(N,)"
     if array.dtype.kind not in "fiub":
         raise ValueError(f"{what} must be an array of numbers; got dtype {array.dtype}.")
-    if array.ndim == 0 or array.shape[1:] != tuple(input_shape[1:]):
-        raise ValueError(f"{what}: the model takes inputs of shape {expected}; got {_shape(array)}.")
+    if array.ndim == 1 and sample_shape == (1,):
+        array = array[:, None]  # Keras's rule: N numbers are N samples of one number
+    if array.ndim == 0 or array.shape[1:] != tuple(sample_shape):
+        expected = f"(N, {', '.join(map(str, sample_shape))})" if sample_shape else "(N,)"
+        near = len(sample_shape) == array.ndim and sample_shape[-1] == 1 and array.shape[1:] == sample_shape[:-1]
+        hint = " Add the channel axis: x[..., None]." if near else ""
+        raise ValueError(f"{what}: the model takes inputs of shape {expected}; got {tuple(array.shape)}.{hint}")
     if len(array) == 0:
-        raise ValueError(f"{what} holds no samples: its shape is {_shape(array)}.")
+        raise ValueError(f"{what} holds no samples: its shape is {tuple(array.shape)}.")
     warn_if_not_finite(array, what)
     return array
 
 
 def check_same_length(arrays: Mapping[str, Any]) -> None:
     """Raise a ValueError if the arrays, by name, do not hold equally many samples."""
+    for name, array in arrays.items():
+        if np.ndim(array) == 0:
+            raise ValueError(f"{name} must have a sample axis, shape (N, ...); got {array!r}.")
     lengths = {name: len(array) for name, array in arrays.items()}
     if len(set(lengths.values())) > 1:
         counts = ", ".join(f"{name} has {length}" for name, length in lengths.items())
@@ -77,6 +122,8 @@ def check_sample_weight(sample_weight: Any, n_samples: int) -> Array | None:
     if sample_weight is None:
         return None
     weights = np.asarray(sample_weight, dtype=np.float64)
+    if weights.ndim == 2 and weights.shape[1] == 1:
+        weights = weights[:, 0]
     if weights.shape != (n_samples,):
         raise ValueError(
             f"sample_weight must have shape ({n_samples},), one weight for each sample; got {weights.shape}."
@@ -84,10 +131,29 @@ def check_sample_weight(sample_weight: Any, n_samples: int) -> Array | None:
     return weights
 
 
+def class_weights(class_weight: Mapping[int, float], y: Array) -> Array:
+    """Return each sample's weight by its class: that of ``class_weight``, or 1 for a class that is not in it.
+
+    Parameters
+    ----------
+    class_weight : mapping of int to float
+    y : ndarray
+        Class numbers (N,) or (N, 1), or one-hot rows (N, K).
+    """
+    if not isinstance(class_weight, Mapping):
+        raise TypeError(f"class_weight must be a dict from class number to weight; got {class_weight!r}.")
+    labels = y.argmax(axis=-1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(len(y)).astype(np.intp)
+    weights = np.ones(len(y))
+    for label, weight in class_weight.items():
+        weights[labels == label] = weight
+    return weights
+
+
 def split(x: Any, y: Any, sample_weight: Any, fraction: float) -> tuple[Any, Any, Any, tuple[Any, ...]]:
     """Return (x, y, sample_weight) for training, and the tuple of validation data split off their end.
 
-    The validation samples are the last ones, from floor(N (1 - f)) on, before any shuffling.
+    The validation samples are the last ones, from floor(N (1 - f)) on, before any shuffling. Each argument may be
+    an array, or a list, tuple or dict of arrays.
 
     Raises
     ------
@@ -96,21 +162,41 @@ def split(x: Any, y: Any, sample_weight: Any, fraction: float) -> tuple[Any, Any
     """
     if isinstance(fraction, bool) or not 0 < fraction < 1:
         raise ValueError(f"validation_split must lie between 0 and 1; got {fraction!r}.")
-    if y is None:
-        raise ValueError("validation_split needs x and y as arrays.")
-    x, y = np.asanyarray(x), np.asanyarray(y)
-    check_same_length({"x": x, "y": y})
-    n = len(x)
+    for name, given in (("x", x), ("y", y)):
+        if given is None:
+            raise ValueError(f"{name} is missing: validation_split needs x and y as arrays.")
+    leaves = {f"{name}": part for name, whole in (("x", x), ("y", y)) for part in _leaves(whole)[:1]}
+    check_same_length(leaves)
+    n = len(leaves["x"])
     at = math.floor(n * (1 - fraction))
     if at in (0, n):
         raise ValueError(
             f"validation_split={fraction} of {n} samples leaves {at} for training and {n - at} for validation; "
             "both need at least one."
         )
-    weights = check_sample_weight(sample_weight, n)
-    if weights is None:
-        return x[:at], y[:at], None, (x[at:], y[at:])
-    return x[:at], y[:at], weights[:at], (x[at:], y[at:], weights[at:])
+    if sample_weight is None:
+        return _cut(x, slice(at)), _cut(y, slice(at)), None, (_cut(x, slice(at, n)), _cut(y, slice(at, n)))
+    first, last = ([_cut(part, piece) for part in (x, y, sample_weight)] for piece in (slice(at), slice(at, n)))
+    return first[0], first[1], first[2], tuple(last)
+
+
+def _is_nested(value: Any) -> bool:
+    """Return whether a list holds arrays, rather than being one."""
+    return isinstance(value, list | tuple) and bool(value) and all(isinstance(part, np.ndarray) for part in value)
+
+
+def _leaves(value: Any) -> list[Any]:
+    if isinstance(value, Mapping):
+        return list(value.values())
+    return list(value) if _is_nested(value) else [value]
+
+
+def _cut(value: Any, piece: slice) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _cut(part, piece) for name, part in value.items()}
+    if _is_nested(value):
+        return [_cut(part, piece) for part in value]
+    return np.asanyarray(value)[piece]
 
 
 def validation_arrays(validation_data: Any) -> tuple[Any, Any, Any]:
@@ -129,7 +215,3 @@ def validation_arrays(validation_data: Any) -> tuple[Any, Any, Any]:
         )
     x, y, *rest = validation_data
     return x, y, rest[0] if rest else None
-
-
-def _shape(array: Array) -> str:
-    return str(tuple(array.shape))

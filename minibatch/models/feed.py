@@ -1,42 +1,92 @@
-"""What a fit is fed: batches of (x, y) or (x, y, sample_weight), from wherever they come."""
+"""What a fit is fed: batches, from wherever they come, brought into one form."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
-from minibatch.batching import Batches
 from minibatch.typing import Array
 
-Batch = tuple[Array, Array, Array | None]
+
+class Batch(NamedTuple):
+    """The samples of one step: a list of inputs, and one entry for each output."""
+
+    inputs: list[Array]
+    targets: list[Array]
+    weights: list[Array | None]
 
 
 class Feed:
-    """Batches ready for a step: targets checked, and always a triple.
+    """Passes over data, cut into epochs.
 
     Parameters
     ----------
-    batches : Batches
-        Of (x, y) or (x, y, sample_weight).
-    targets : callable, optional
-        Turns a batch's y into what the loss wants; None where that has been done for the whole set.
+    run : callable
+        Starts a pass over the data: returns an iterator of raw batches.
+    length : int or None
+        The number of batches of a pass; None where it is not known.
+    convert : callable
+        Makes a ``Batch`` of a raw batch.
+    steps_per_epoch : int, optional
+        By default a pass is an epoch. Otherwise an epoch takes so many batches on from where the last one stopped;
+        where a pass ends short of that, so does the epoch, with a warning, and the next begins a new pass (Keras's
+        rule).
     """
 
-    def __init__(self, batches: Batches, targets: Callable[[Any], Array] | None = None) -> None:
-        self.batches = batches
-        self.targets = targets
+    def __init__(
+        self,
+        run: Callable[[], Iterable[Any]],
+        length: int | None,
+        convert: Callable[[Any], Batch],
+        steps_per_epoch: int | None = None,
+    ) -> None:
+        self.run = run
+        self.length = length
+        self.convert = convert
+        self.steps_per_epoch = steps_per_epoch
+        self._pass: Iterator[Any] | None = None
+        self._seen = 0
 
-    def __len__(self) -> int:
-        return len(self.batches)
+    @property
+    def steps(self) -> int | None:
+        """The number of steps of an epoch, as far as it is known."""
+        return self.steps_per_epoch or self.length
 
     def next_epoch(self) -> Iterator[Batch]:
-        """Return the batches of the next epoch."""
-        return self._triples(self.batches)
+        """Return the batches of the next epoch.
 
-    def once(self) -> Iterator[Batch]:
-        """Return the batches of one pass, for evaluation: it leaves ``next_epoch`` where it was."""
-        return self._triples(self.batches.epoch(0))
+        Raises
+        ------
+        ValueError
+            If there is not a single one.
 
-    def _triples(self, batches: Iterable[Any]) -> Iterator[Batch]:
-        for x, y, *weight in batches:
-            yield x, self.targets(y) if self.targets else y, weight[0] if weight else None
+        Warns
+        -----
+        UserWarning
+            If there are fewer than ``steps_per_epoch``.
+        """
+        if self._pass is None or self.steps_per_epoch is None:
+            self._pass, self._seen = iter(self.run()), 0
+        step = 0
+        for step, raw in enumerate(self._pass, 1):
+            self._seen += 1
+            yield self.convert(raw)
+            if step == self.steps_per_epoch:
+                break
+        else:
+            self._pass = None
+            self.length = self.length or step
+            if step == 0:
+                raise ValueError(
+                    "The data gave no batch for this epoch. A generator can be run through once only: give "
+                    "steps_per_epoch, let it yield for ever, or hand over something that can be iterated again."
+                )
+            if self.steps_per_epoch is not None:
+                warnings.warn(
+                    f"The data ran out after {step} of the {self.steps_per_epoch} steps of this epoch; training "
+                    "goes on with the next.",
+                    stacklevel=2,
+                )
+        if self._seen == self.length:
+            self._pass = None

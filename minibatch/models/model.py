@@ -8,79 +8,116 @@ from typing import Any
 
 import numpy as np
 
-from minibatch import losses, optimizers
-from minibatch.batching import Batches
+from minibatch import optimizers
 from minibatch.callbacks import Callback, CallbackList, History, ProgbarLogger
-from minibatch.layers import Layer
-from minibatch.models import arguments, data
-from minibatch.models.feed import Feed
+from minibatch.layers.symbol import Symbol, symbols_in
+from minibatch.models import arguments
+from minibatch.models.feed import Batch, Feed
+from minibatch.models.graph import Graph
+from minibatch.models.intake import Intake
 from minibatch.models.network import Network
 from minibatch.models.objective import Objective
 from minibatch.models.summary import summary_table
 from minibatch.typing import Array
 
-#: Keras's default where ``batch_size`` is None.
-DEFAULT_BATCH_SIZE = 32
-
 
 class Model(Network):
-    """Layers over one parameter vector, with an optimizer and a loss.
+    """Layers between inputs and outputs, over one parameter vector, with an optimizer and a loss.
 
     Parameters
     ----------
-    layers : sequence of Layer
+    inputs, outputs : Symbol, or list of Symbol
+        From ``minibatch.Input``, and from layers called on it. A layer called twice shares its weights.
     name : str, optional
 
     Attributes
     ----------
     optimizer : Optimizer
+    history : History or None
+        Of the last fit.
     stop_training : bool
         Set it to True in a callback to end the fit after the current batch.
+
+    Raises
+    ------
+    TypeError
+        If inputs or outputs are not symbols.
+    ValueError
+        If an output depends on an input that is not given, or two layers share a name.
+
+    Examples
+    --------
+    A residual connection:
+
+    >>> import minibatch as mb
+    >>> x = mb.Input((16,))
+    >>> h = mb.layers.Dense(16, activation="relu")(x)
+    >>> y = mb.layers.Dense(3, activation="softmax")(h)
+    >>> model = mb.Model(x, y)
+    >>> model.count_params()
+    323
     """
 
-    def __init__(self, layers: Sequence[Layer] = (), name: str | None = None) -> None:
-        super().__init__(layers, name)
+    def __init__(self, inputs: Any = None, outputs: Any = None, *, name: str | None = None) -> None:
+        into, out = symbols_in(inputs), symbols_in(outputs)
+        if not into or not out:
+            raise TypeError(
+                "Model(inputs, outputs) takes symbols: what minibatch.Input returns, and layers called on it. A "
+                f"stack of layers is a minibatch.Sequential. Got {inputs!r} and {outputs!r}."
+            )
+        super().__init__(Graph.between(into, out), name)
+        self._start()
+        self.gather()
+
+    def _start(self) -> None:
         self._objective: Objective | None = None
+        self.history: History | None = None
         self.stop_training = False
+
+    def build(self, input_shape: Any) -> None:
+        """Make the parameters; a model between symbols has them from the start."""
 
     def compile(
         self,
         optimizer: Any = "rmsprop",
         loss: Any = None,
-        loss_weights: None = None,
-        metrics: Iterable[Any] | None = None,
-        weighted_metrics: None = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: bool | str = "auto",
+        auto_scale_loss: bool = True,
         **unknown: Any,
     ) -> None:
-        """Choose the optimizer, the loss and the metrics.
+        """Choose the optimizer, the losses and the metrics.
 
         Parameters
         ----------
         optimizer : str or Optimizer, default "rmsprop"
-        loss : str or Loss
-        metrics : list of str or Metric, optional
+        loss : str or Loss; for several outputs a list, or a dict by the outputs' names
+        loss_weights : list or dict of float, optional
+            What each output's loss counts for in the sum.
+        metrics : list of str or Metric; for several outputs a list of lists, or a dict
             "accuracy" becomes the accuracy that fits the shapes of output and target.
-        loss_weights, weighted_metrics
-            Not supported yet.
+        weighted_metrics : likewise
+            Given the sample weights, too.
+        run_eagerly, steps_per_execution, jit_compile, auto_scale_loss
+            Accepted and without effect: they choose how Keras runs a step, never what it computes.
 
         Raises
         ------
         ValueError
             For an unknown name; the message lists the near misses.
         TypeError
-            For an argument that is unknown or not supported.
+            For an argument that is unknown.
         """
-        not_yet = {"loss_weights": loss_weights, "weighted_metrics": weighted_metrics}
-        # These choose how Keras runs a step, never what it computes. Here there is one way.
-        for argument in ("run_eagerly", "steps_per_execution", "jit_compile", "auto_scale_loss"):
-            unknown.pop(argument, None)
-        arguments.refuse(self.compile, not_yet, unknown)
-        if loss is None:
-            raise ValueError("compile needs a loss, such as loss='sparse_categorical_crossentropy'.")
-        if isinstance(metrics, str) or not isinstance(metrics, Iterable | None):
-            raise TypeError(f"metrics must be a list, such as ['accuracy']; got {metrics!r}.")
+        arguments.refuse(self.compile, unknown)
+        objective = Objective(self, loss, loss_weights, metrics, weighted_metrics)
         self.optimizer = optimizers.get(optimizer)
-        self._objective = Objective(self, losses.get(loss), metrics or ())
+        self._objective = objective
+        # Which layers are frozen is settled here, as in Keras.
+        self._active = None
 
     @property
     def compiled(self) -> bool:
@@ -89,7 +126,7 @@ class Model(Network):
 
     @property
     def objective(self) -> Objective:
-        """The compiled loss and metrics.
+        """The compiled losses and metrics.
 
         Raises
         ------
@@ -101,31 +138,37 @@ class Model(Network):
         return self._objective
 
     @property
-    def loss(self) -> losses.Loss:
-        """The compiled loss."""
-        return self.objective.loss
+    def loss(self) -> Any:
+        """The compiled loss; a list for several outputs."""
+        losses = [head.loss for head in self.objective.heads]
+        return losses[0] if len(losses) == 1 else losses
 
-    def summary(self, print_fn: Callable[[str], Any] = print) -> None:
+    @property
+    def metrics_names(self) -> list[str]:
+        """The names of what ``evaluate`` returns, in its order."""
+        return list(self.objective.results())
+
+    def summary(self, *, print_fn: Callable[[str], Any] = print) -> None:
         """Print the layers, their output shapes and their numbers of parameters, as Keras does."""
-        optimizer_params = sum(v.size for v in self.optimizer.state.values()) if self.compiled else 0
-        for line in summary_table(self.name, self.layers, optimizer_params):
+        slots = self.optimizer.state.values() if self.compiled and self.optimizer.iterations else None
+        for line in summary_table(self.name, self.layers, slots):
             print_fn(line)
 
     # One step -----------------------------------------------------------------------------------------------
 
-    def train_step(self, x: Array, y: Array, sample_weight: Array | None = None) -> float:
+    def train_step(self, batch: Batch) -> float:
         """Forward, loss, backward, update: one step. Return the loss of the batch, from before the update."""
-        y_pred, caches = self.forward(self._cast(x), training=True)
-        loss = self.objective.differentiate(y, y_pred, caches, sample_weight)
+        outputs, caches = self.forward(self._cast(batch.inputs), training=True)
+        loss, each = self.objective.differentiate(batch.targets, outputs, caches, batch.weights)
         self.optimizer.apply(self.parameters.gradient, self.parameters.theta)
-        self.objective.update(loss, y, y_pred)
+        self.objective.update(loss, each, batch.targets, outputs, batch.weights)
         return loss
 
-    def test_step(self, x: Array, y: Array, sample_weight: Array | None = None) -> float:
+    def test_step(self, batch: Batch) -> float:
         """Forward and loss. Return the loss of the batch."""
-        y_pred, caches = self.forward(self._cast(x), training=False)
-        loss = self.objective.value(y, y_pred, caches, sample_weight)
-        self.objective.update(loss, y, y_pred)
+        outputs, caches = self.forward(self._cast(batch.inputs), training=False)
+        loss, each = self.objective.value(batch.targets, outputs, caches, batch.weights)
+        self.objective.update(loss, each, batch.targets, outputs, batch.weights)
         return loss
 
     def loss_and_gradient(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[float, Array]:
@@ -134,13 +177,13 @@ class Model(Network):
         Parameters
         ----------
         x, y : array_like
-            Inputs (N, ...) and targets (N, ...).
+            Inputs (N, ...) and targets (N, ...), or lists or dicts of them.
         sample_weight : array_like, shape (N,), optional
 
         Returns
         -------
         loss : float
-            The mean over the batch.
+            The mean over the batch, and the weights' penalties.
         gradient : ndarray, shape (D,)
             dL/dtheta, laid out like ``parameters.theta``; a copy.
 
@@ -152,11 +195,18 @@ class Model(Network):
         >>> line.loss_and_gradient([[1.0], [2.0]], [2.0, 4.0])
         (10.0, array([-10.,  -6.], dtype=float32))
         """
-        inputs, targets = self.checked(x, y)
-        weights = data.check_sample_weight(sample_weight, len(inputs))
-        y_pred, caches = self.forward(self._cast(inputs))
-        loss = self.objective.differentiate(targets, y_pred, caches, weights)
-        return loss, self.parameters.gradient.copy()
+        batch = self.checked(x, y, sample_weight)
+        kept = self.parameters.gradient.copy()  # watching changes nothing: the last step's gradient is put back
+        outputs, caches = self.forward(self._cast(batch.inputs))
+        loss, _ = self.objective.differentiate(batch.targets, outputs, caches, batch.weights)
+        gradient = self.parameters.gradient.copy()
+        self.parameters.gradient[...] = kept
+        return loss, gradient
+
+    def _cast(self, inputs: Sequence[Array]) -> list[Array]:
+        # A batch at a time: an image set of uint8 never has to exist in float32 as a whole.
+        dtype = self.parameters.theta.dtype
+        return [x.astype(dtype, copy=False) for x in inputs]
 
     # Many steps ---------------------------------------------------------------------------------------------
 
@@ -167,15 +217,15 @@ class Model(Network):
         batch_size: int | str | None = None,
         epochs: int = 1,
         verbose: int | str = "auto",
-        callbacks: Iterable[Callback] | None = None,
+        callbacks: Iterable[Callback] | Callback | None = None,
         validation_split: float = 0.0,
         validation_data: Any = None,
         shuffle: Any = True,
-        class_weight: None = None,
+        class_weight: Any = None,
         sample_weight: Any = None,
         initial_epoch: int = 0,
-        steps_per_epoch: None = None,
-        validation_steps: None = None,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
         validation_batch_size: int | str | None = None,
         validation_freq: int | Iterable[int] = 1,
         **unknown: Any,
@@ -184,33 +234,39 @@ class Model(Network):
 
         Parameters
         ----------
-        x : array_like, shape (N, ...), or Batches
-            With a ``Batches`` of (x, y), its own batch size, order and remainder policy hold.
-        y : array_like, shape (N, ...)
+        x : array_like, shape (N, ...), or list or dict of them; Batches, Dataset, PyDataset, or generator
+            The latter give batches of (x, y) or (x, y, sample_weight); their own batch size and order hold.
+        y : array_like, shape (N, ...), or list or dict of them
             Targets, as the loss wants them.
         batch_size : int, "full" or None
-            None is 32, as in Keras. The remainder is kept, and is the last batch.
+            None is 32, as in Keras; or, with ``steps_per_epoch``, what makes so many steps. The remainder is kept,
+            and is the last batch.
         epochs : int
             The epoch to stop before, counted from 0: with ``initial_epoch``, not how many are run.
         verbose : {"auto", 0, 1, 2}
             0 prints nothing, 1 ("auto") a progress line, 2 one line for each epoch.
-        callbacks : list of Callback, optional
+        callbacks : list of Callback, or Callback, optional
         validation_split : float in [0, 1)
             The last samples, before any shuffling, from floor(N (1 - f)) on, are kept for validation.
-        validation_data : tuple (x, y) or (x, y, sample_weight), or Batches, optional
+        validation_data : tuple (x, y) or (x, y, sample_weight), or anything that x may be, optional
             Goes before ``validation_split``.
-        shuffle : bool, default True
-            Whether each epoch has an order of its own.
-        sample_weight : array_like, shape (N,), optional
+        shuffle : bool or "batch", default True
+            Whether each epoch has an order of its own; "batch" only inside each batch. (Keras permutes within
+            fixed batches, too.)
+        class_weight : dict of int to float, optional
+            The weight of each class's samples, 1 for those left out; not together with ``sample_weight``.
+        sample_weight : array_like, shape (N,), or one for each output, optional
             L = (1/B) sum_i w_i l_i.
         initial_epoch : int
             The first epoch's number.
+        steps_per_epoch : int, optional
+            Steps of an epoch, where that is not a pass over the data (see ``Feed``).
+        validation_steps : int, optional
+            Stop a validation after so many batches.
         validation_batch_size : int, "full" or None
             None is ``batch_size``.
         validation_freq : int or list of int
             k validates after every k-th epoch; a list names the epochs, counted from 1.
-        class_weight, steps_per_epoch, validation_steps
-            Not supported yet.
 
         Returns
         -------
@@ -221,37 +277,35 @@ class Model(Network):
         Raises
         ------
         ValueError
-            If the model is not compiled, or the data do not fit it or one another.
+            If the model is not compiled, or the data do not fit it or one another, or there is no step to make.
         TypeError
-            For an argument that is unknown or not supported.
+            For an argument that is unknown.
 
         Warns
         -----
         UserWarning
-            If x holds a value that is not finite, or the loss turns NaN: once, naming epoch and step.
+            If x holds a value that is not finite; if the loss turns NaN (once, naming epoch and step); if an epoch
+            has fewer batches than ``steps_per_epoch``.
         """
+        arguments.refuse(self.fit, unknown)
         objective = self.objective
-        not_yet = {
-            "class_weight": class_weight,
-            "steps_per_epoch": steps_per_epoch,
-            "validation_steps": validation_steps,
-        }
-        arguments.refuse(self.fit, not_yet, unknown)
         arguments.check_count("epochs", epochs)
         is_due = arguments.validation_due(validation_freq)
-        size = DEFAULT_BATCH_SIZE if batch_size is None else batch_size
+        intake = Intake(self)
         if validation_data is None and validation_split:
-            x, y, sample_weight, validation_data = data.split(x, y, sample_weight, validation_split)
-        feed = self._feed(x, y, sample_weight, size, shuffle)
+            x, y, sample_weight, validation_data = intake.split(x, y, sample_weight, validation_split)
+        feed = intake.feed(
+            x, y, sample_weight, class_weight=class_weight,
+            batch_size=batch_size, shuffle=shuffle, steps=steps_per_epoch,
+        )  # fmt: skip
         validation = None
-        if isinstance(validation_data, Batches):
-            validation = self._feed(validation_data)
-        elif validation_data is not None:
-            val_size = size if validation_batch_size is None else validation_batch_size
-            validation = self._feed(*data.validation_arrays(validation_data), val_size, what="validation ")
+        if validation_data is not None:
+            val_size = batch_size if validation_batch_size is None else validation_batch_size
+            validation = intake.validation(validation_data, val_size, validation_steps)
 
         history = History()
-        calls = self._calls([*(callbacks or ()), history], verbose, len(feed), epochs)
+        calls = self._calls(callbacks, verbose, feed.steps, epochs, history)
+        self.history = history
         self.stop_training = False
         self._nan_reported = False
         logs: dict[str, Any] = {}
@@ -270,16 +324,16 @@ class Model(Network):
 
     def _train_epoch(self, feed: Feed, epoch: int, calls: CallbackList) -> None:
         self.objective.reset()
-        begin = calls.listening("on_train_batch_begin", "on_batch_begin")
-        end = calls.listening("on_train_batch_end", "on_batch_end")
-        for step, (x, y, sample_weight) in enumerate(feed.next_epoch()):
+        begin = calls.listening("on_train_batch_begin")
+        end = calls.listening("on_train_batch_end")
+        for step, batch in enumerate(feed.next_epoch()):
             for call in begin:
                 call(step, {})
-            loss = self.train_step(x, y, sample_weight)
+            loss = self.train_step(batch)
             if loss != loss and not self._nan_reported:
                 self._nan_reported = True
                 warnings.warn(
-                    f"The loss is NaN in epoch {epoch + 1}, step {step + 1} of {len(feed)}. Common causes: a "
+                    f"The loss is NaN in epoch {epoch + 1}, step {step + 1} of {feed.steps}. Common causes: a "
                     "learning rate too large, or values in the data that are not finite.",
                     stacklevel=3,
                 )
@@ -290,15 +344,15 @@ class Model(Network):
             if self.stop_training:
                 break
 
-    def _test_pass(self, feed: Feed, calls: CallbackList) -> dict[str, float]:
+    def _test_pass(self, feed: Feed, calls: CallbackList) -> dict[str, Any]:
         self.objective.reset()
         begin = calls.listening("on_test_batch_begin")
         end = calls.listening("on_test_batch_end")
         calls("on_test_begin", {})
-        for step, (x, y, sample_weight) in enumerate(feed.once()):
+        for step, batch in enumerate(feed.next_epoch()):
             for call in begin:
                 call(step, {})
-            self.test_step(x, y, sample_weight)
+            self.test_step(batch)
             if end:
                 logs = self.objective.logs()
                 for call in end:
@@ -314,8 +368,8 @@ class Model(Network):
         batch_size: int | str | None = None,
         verbose: int | str = "auto",
         sample_weight: Any = None,
-        steps: None = None,
-        callbacks: Iterable[Callback] | None = None,
+        steps: int | None = None,
+        callbacks: Iterable[Callback] | Callback | None = None,
         return_dict: bool = False,
         **unknown: Any,
     ) -> Any:
@@ -325,8 +379,8 @@ class Model(Network):
         ----------
         x, y, batch_size, verbose, sample_weight, callbacks
             As for ``fit``.
-        steps : None
-            Not supported yet.
+        steps : int, optional
+            Stop after so many batches.
         return_dict : bool, default False
 
         Returns
@@ -334,115 +388,114 @@ class Model(Network):
         float, list of float, or dict
             The loss; with metrics a list [loss, metric, ...]; with ``return_dict`` a dict by name.
         """
-        arguments.refuse(self.evaluate, {"steps": steps}, unknown)
-        size = DEFAULT_BATCH_SIZE if batch_size is None else batch_size
-        feed = self._feed(x, y, sample_weight, size)
-        logs = self._test_pass(feed, self._calls(callbacks or (), verbose, len(feed)))
-        if return_dict:
-            return logs
-        values = [logs["loss"], *(logs[metric.name] for metric in self.objective.metrics or ())]
-        return values if len(values) > 1 else values[0]
+        arguments.refuse(self.evaluate, unknown)
+        feed = Intake(self).evaluation(x, y, sample_weight, batch_size, steps)
+        logs = self._test_pass(feed, self._calls(callbacks, verbose, feed.steps))
+        return logs if return_dict else self._values()
 
     def predict(
         self,
         x: Any,
         batch_size: int | str | None = None,
         verbose: int | str = "auto",
-        steps: None = None,
-        callbacks: Iterable[Callback] | None = None,
+        steps: int | None = None,
+        callbacks: Iterable[Callback] | Callback | None = None,
         **unknown: Any,
-    ) -> Array:
+    ) -> Any:
         """Return the outputs (N, ...) for inputs (N, ...), in inference mode, a batch at a time.
 
         Parameters
         ----------
         x, batch_size, verbose, callbacks
-            As for ``fit``.
-        steps : None
-            Not supported yet.
+            As for ``fit``; of batches (x, y) only x is looked at.
+        steps : int, optional
+            Stop after so many batches.
+
+        Returns
+        -------
+        ndarray, or list of ndarray for several outputs
         """
-        arguments.refuse(self.predict, {"steps": steps}, unknown)
-        inputs = self._checked_inputs(x)
-        size = DEFAULT_BATCH_SIZE if batch_size is None else batch_size
-        batches = Batches(inputs, batch_size=size, shuffle=False, seed=0)
-        calls = self._calls(callbacks or (), verbose, len(batches))
+        arguments.refuse(self.predict, unknown)
+        feed = Intake(self).inputs(x, batch_size, steps)
+        calls = self._calls(callbacks, verbose, feed.steps)
         calls("on_predict_begin", {})
-        outputs = np.empty((len(inputs), *self.sample_shape("output_shape")), self.parameters.theta.dtype)
-        start = 0
-        for step, batch in enumerate(batches.epoch(0)):
+        parts: list[list[Array]] = []
+        for step, batch in enumerate(feed.next_epoch()):
             calls("on_predict_batch_begin", step, {})
-            piece = outputs[start : start + len(batch)]
-            piece[...] = self.infer(self._cast(batch))
-            calls("on_predict_batch_end", step, {"outputs": piece})
-            start += len(batch)
+            parts.append(self.infer(self._cast(batch.inputs)))
+            calls("on_predict_batch_end", step, {"outputs": self._alone(parts[-1])})
         calls("on_predict_end", {})
-        return outputs
+        return self._alone([np.concatenate(pieces) for pieces in zip(*parts, strict=True)])
 
-    def __call__(self, x: Any, training: bool = False) -> Array:
-        """Return the output for a batch."""
-        return self.forward(self._cast(self._checked_inputs(x)), training)[0]
+    # One batch, given ---------------------------------------------------------------------------------------
 
-    # What comes in ------------------------------------------------------------------------------------------
+    def train_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = False
+    ) -> Any:
+        """Make one step on this batch; return the running loss and metrics, this batch in them.
 
-    def checked(self, x: Any, y: Any, what: str = "") -> tuple[Array, Array]:
-        """Return inputs and targets as the passes want them, or say what does not fit.
+        The running numbers go on from call to call; ``reset_metrics`` starts them again.
+        """
+        batch = Intake(self).batch(x, y, sample_weight, class_weight)
+        self.train_step(batch)
+        return self.objective.logs() if return_dict else self._values()
 
-        Parameters
-        ----------
-        x, y : array_like
-        what : str
-            Goes before "x" and "y" in messages: "validation ".
+    def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
+        """Evaluate this batch; return the running loss and metrics, this batch in them."""
+        batch = Intake(self).batch(x, y, sample_weight)
+        self.test_step(batch)
+        return self.objective.logs() if return_dict else self._values()
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """Return the outputs for this batch, in inference mode."""
+        return self._alone(self.infer(self._cast(Intake(self).checked_inputs(x))))
+
+    def reset_metrics(self) -> None:
+        """Start the running loss and metrics again."""
+        self.objective.reset()
+
+    def __call__(self, x: Any, training: bool = False) -> Any:
+        """Return the outputs for a batch; or, for symbols, those of the same layers upon them."""
+        symbols = symbols_in(x)
+        if not symbols:
+            return self._alone(self.forward(self._cast(Intake(self).checked_inputs(x)), training)[0])
+        values: list[Any] = [None] * self.graph.size
+        for place, symbol in zip(self.graph.inputs, symbols, strict=True):
+            values[place] = symbol
+        for visit in self.graph.visits:
+            given = [values[i] for i in visit.sources]
+            values[visit.target] = visit.layer(given if visit.takes_list else given[0])
+        outputs: list[Symbol] = [values[place] for place in self.graph.outputs]
+        return self._alone(outputs)
+
+    def checked(self, x: Any, y: Any, sample_weight: Any = None) -> Batch:
+        """Return data as the passes want them, or say what does not fit.
 
         Raises
         ------
         ValueError
             If something is missing or empty, lengths differ, or shapes or labels do not fit the model.
         """
-        if x is None or y is None:
-            missing = "x" if x is None else "y"
-            raise ValueError(f"{what}{missing} is missing: training and evaluation need inputs and targets.")
-        inputs = self._checked_inputs(x, f"{what}x")
-        data.check_same_length({f"{what}x": inputs, f"{what}y": y})
-        return inputs, self.loss.targets(y, self.sample_shape("output_shape"))
+        return Intake(self).batch(x, y, sample_weight)
 
-    def _checked_inputs(self, x: Any, what: str = "x") -> Array:
-        if not self.built:
-            self.build((None, *np.shape(x)[1:]))
-        return data.check_samples(x, self.input_shape, what)
+    def _alone(self, entries: list[Any]) -> Any:
+        return entries[0] if len(entries) == 1 else entries
 
-    def _cast(self, x: Array) -> Array:
-        # A batch at a time: an image set of uint8 never has to exist in float32 as a whole.
-        return x.astype(self.parameters.theta.dtype, copy=False)
-
-    def _feed(
-        self,
-        x: Any,
-        y: Any = None,
-        sample_weight: Any = None,
-        batch_size: int | str = DEFAULT_BATCH_SIZE,
-        shuffle: Any = False,
-        what: str = "",
-    ) -> Feed:
-        """Check the data, once, and return them in batches."""
-        if isinstance(x, Batches):
-            if y is not None or sample_weight is not None:
-                raise ValueError("With Batches as x, y and sample_weight are part of it: leave them out.")
-            first = next(iter(x.epoch(0)))
-            if not isinstance(first, tuple) or len(first) not in (2, 3):
-                raise ValueError("Batches as x must hold targets, too: Batches(x, y, ...).")
-            _, targets = self.checked(first[0], first[1], what)
-            self.objective.ready(targets.shape[1:])
-            return Feed(x, lambda y: self.loss.targets(y, self.sample_shape("output_shape")))
-        inputs, targets = self.checked(x, y, what)
-        weights = data.check_sample_weight(sample_weight, len(inputs))
-        self.objective.ready(targets.shape[1:])
-        arrays = (inputs, targets) if weights is None else (inputs, targets, weights)
-        return Feed(Batches(arrays, batch_size=batch_size, shuffle=shuffle))
+    def _values(self) -> Any:
+        values = list(self.objective.results().values())
+        return values if len(values) > 1 else values[0]
 
     def _calls(
-        self, callbacks: Iterable[Callback], verbose: int | str, steps: int, epochs: int = 1
+        self,
+        callbacks: Iterable[Callback] | Callback | None,
+        verbose: int | str,
+        steps: int | None,
+        epochs: int = 1,
+        history: History | None = None,
     ) -> CallbackList:
         arguments.check_verbose(verbose)
+        given = list(callbacks or ()) if isinstance(callbacks, Iterable | None) else [callbacks]
+        own = [history] if history else []
         printing = [ProgbarLogger()] if verbose else []
         params = {"verbose": verbose, "epochs": epochs, "steps": steps}
-        return CallbackList([*callbacks, *printing], self, params)
+        return CallbackList([*given, *own, *printing], self, params)

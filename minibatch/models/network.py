@@ -5,64 +5,84 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from minibatch.layers import ActivatedLayer, Layer, Weight
 from minibatch.layers.layer import Cache
+from minibatch.models.graph import Graph
 from minibatch.models.parameters import Parameters
 from minibatch.typing import Array, Shape
 from minibatch.utils.names import unique_name
 
-#: Called in a backward pass for each layer, last first, with (layer, dy, cache): for a layer that ends in an
-#: activation dy is the gradient by its input z, and the cache is that of its linear half.
+#: Called in a backward pass for each visit of a layer, last first, with (layer, dy, cache): for a layer that ends
+#: in an activation dy is the gradient by its input z, and the cache is that of its linear half.
 Watch = Callable[[Layer, Array, Cache], None]
 
 
 class Network:
-    """Layers run one after the other, with their parameters in one vector.
+    """A graph of layers, with their parameters in one vector.
 
     Parameters
     ----------
-    layers : sequence of Layer
+    graph : Graph
     name : str, optional
 
     Attributes
     ----------
-    layers : list of Layer
     parameters : Parameters
         Once built: ``parameters.theta`` and ``parameters.gradient``.
     """
 
-    def __init__(self, layers: Sequence[Layer] = (), name: str | None = None) -> None:
+    def __init__(self, graph: Graph, name: str | None = None) -> None:
         self.name = name or unique_name(type(self).__name__.lower())
-        self.layers: list[Layer] = list(layers)
+        self.graph = graph
         self._parameters: Parameters | None = None
 
-    # Shapes and parameters ----------------------------------------------------------------------------------
+    # Layers and parameters ----------------------------------------------------------------------------------
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers, each once, in order."""
+        return self.graph.layers
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """Return a layer by its name or by its place.
+
+        Raises
+        ------
+        ValueError
+            If there is no such layer, or not exactly one of the two was given.
+        """
+        if (name is None) == (index is None):
+            raise ValueError("get_layer: give a name or an index.")
+        layers = self.layers
+        if index is not None:
+            if not -len(layers) <= index < len(layers):
+                raise ValueError(f"get_layer: there are {len(layers)} layers; got index {index}.")
+            return layers[index]
+        for layer in layers:
+            if layer.name == name:
+                return layer
+        raise ValueError(f"no layer {name!r}; there are {', '.join(layer.name for layer in layers)}.")
 
     @property
     def built(self) -> bool:
         """Whether the shapes are known and the parameters exist."""
         return self._parameters is not None
 
-    def build(self, input_shape: Shape) -> None:
-        """Make the parameters, for inputs of this shape: (None, 20) for 20 numbers a sample, as in Keras.
+    def _check_unshared(self, layer: Layer) -> None:
+        # A weight's numbers are a view into one model's vector: a second model would take them away.
+        mine = self._parameters.theta if self._parameters is not None else None
+        for weight in layer.weights:
+            if weight.value.base is not None and weight.value.base is not mine:
+                raise ValueError(
+                    f"layer {layer.name!r} belongs to model {weight.path.split('/')[0]!r}: one layer in two models "
+                    "is not supported yet."
+                )
 
-        Raises
-        ------
-        ValueError
-            If a layer cannot take the shape that the layer before it gives.
-        """
-        shape = tuple(int(extent) for extent in input_shape[1:] if extent is not None)
-        if len(shape) != len(input_shape) - 1:
-            raise ValueError(f"build: every axis but the first must be known; got {input_shape}.")
-        if not self.layers:
-            raise ValueError(f"model {self.name!r} has no layers.")
-        for layer in self.layers:
-            shape = layer.ensure_built(shape)
-            for weight in layer.weights:
-                weight.path = f"{self.name}/{layer.name}/{weight.name}"
-        self._parameters = Parameters(self.weights)
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Put the weights' views back, which copying and pickling make arrays of their own."""
+        self.__dict__.update(state)
+        if self._parameters is not None and any(w.value.base is not self._parameters.theta for w in self.weights):
+            self._parameters = Parameters(self.weights)
 
     @property
     def parameters(self) -> Parameters:
@@ -80,22 +100,15 @@ class Network:
             )
         return self._parameters
 
-    @property
-    def input_shape(self) -> Shape:
-        """(None, ...), None for the batch axis."""
-        return (None, *self.sample_shape("input_shape"))
-
-    @property
-    def output_shape(self) -> Shape:
-        """(None, ...), None for the batch axis."""
-        return (None, *self.sample_shape("output_shape"))
-
-    def sample_shape(self, which: str) -> tuple[int, ...]:
-        """Return the "input_shape" or the "output_shape" without the batch axis."""
-        _ = self.parameters  # raises where the shapes are not known
-        layer = self.layers[0] if which == "input_shape" else self.layers[-1]
-        shape: tuple[int, ...] = getattr(layer, which)
-        return shape
+    def gather(self) -> Parameters:
+        """Move the weights' numbers into one vector, if they are not there (yet, or any more); return it."""
+        weights = self.weights
+        for layer in self.layers:
+            for weight in layer.weights:
+                weight.path = f"{self.name}/{layer.name}/{weight.name}"
+        if self._parameters is None or not self._parameters.holds(weights):
+            self._parameters = Parameters(weights)
+        return self._parameters
 
     @property
     def weights(self) -> list[Weight]:
@@ -104,8 +117,24 @@ class Network:
 
     @property
     def trainable_weights(self) -> list[Weight]:
-        """The weights that training moves."""
-        return self.weights
+        """The weights that an optimizer moves: not those of layers with ``trainable=False``."""
+        return [weight for layer in self.layers for weight in layer.weights if layer.trainable and weight.trainable]
+
+    @property
+    def non_trainable_weights(self) -> list[Weight]:
+        """The other weights."""
+        trainable = set(self.trainable_weights)
+        return [weight for weight in self.weights if weight not in trainable]
+
+    @property
+    def trainable(self) -> bool:
+        """Whether any layer is; setting it sets all of them."""
+        return any(layer.trainable for layer in self.layers)
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        for layer in self.layers:
+            layer.trainable = value
 
     def get_weights(self) -> list[Array]:
         """Return copies of all weights' numbers, in order."""
@@ -119,88 +148,158 @@ class Network:
         ValueError
             If the count or a shape differs; nothing is changed then.
         """
-        mine, arrays = self.weights, [np.asarray(w) for w in weights]
-        if len(arrays) != len(mine):
-            raise ValueError(f"model {self.name!r} has {len(mine)} weights; got {len(arrays)} arrays.")
-        for weight, array in zip(mine, arrays, strict=True):
-            if weight.shape != array.shape:
-                raise ValueError(
-                    f"weight {weight.path!r} has shape {weight.shape}; got an array of shape {array.shape}."
-                )
+        mine = self.weights
+        if len(weights) != len(mine):
+            raise ValueError(f"model {self.name!r} has {len(mine)} weights; got {len(weights)} arrays.")
+        arrays = [weight.checked(value) for weight, value in zip(mine, weights, strict=True)]
         for weight, array in zip(mine, arrays, strict=True):
             weight.assign(array)
 
     def count_params(self) -> int:
-        """Return D, the number of parameters."""
-        return int(self.parameters.theta.size)
+        """Return the number of scalars in the weights."""
+        _ = self.parameters  # raises where there are none yet
+        return sum(weight.value.size for weight in self.weights)
 
-    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
-        """Return a layer by its name or by its place.
+    # Shapes -------------------------------------------------------------------------------------------------
 
-        Raises
-        ------
-        ValueError
-            If there is no such layer, or not exactly one of the two was given.
-        """
-        if (name is None) == (index is None):
-            raise ValueError("get_layer: give a name or an index.")
-        if index is not None:
-            if not -len(self.layers) <= index < len(self.layers):
-                raise ValueError(f"get_layer: there are {len(self.layers)} layers; got index {index}.")
-            return self.layers[index]
-        for layer in self.layers:
-            if layer.name == name:
-                return layer
-        raise ValueError(f"no layer {name!r}; there are {', '.join(layer.name for layer in self.layers)}.")
+    @property
+    def input_shape(self) -> Any:
+        """(None, ...), None for the batch axis; a list of shapes for several inputs."""
+        return _one_or_all([(None, *shape) for shape in self.input_shapes])
+
+    @property
+    def output_shape(self) -> Any:
+        """(None, ...), None for the batch axis; a list of shapes for several outputs."""
+        return _one_or_all([(None, *shape) for shape in self.output_shapes])
+
+    @property
+    def input_shapes(self) -> list[tuple[int, ...]]:
+        """The shape of one sample of each input."""
+        return [self._shape_of(value) for value in self.graph.inputs]
+
+    @property
+    def output_shapes(self) -> list[tuple[int, ...]]:
+        """The shape of one sample of each output."""
+        return [self._shape_of(value) for value in self.graph.outputs]
+
+    def _shape_of(self, value: int) -> tuple[int, ...]:
+        _ = self.parameters  # raises where the shapes are not known
+        for visit in self.graph.visits:
+            if visit.target == value and visit.layer.output_shape is not None:
+                return visit.layer.output_shape
+            if value in visit.sources:
+                shape = visit.layer.input_shape
+                return tuple(shape[visit.sources.index(value)] if visit.takes_list else shape)
+        raise ValueError(f"model {self.name!r} has no value {value}.")
 
     # The two passes -----------------------------------------------------------------------------------------
 
-    def forward(self, x: Array, training: bool = False) -> tuple[Array, list[Cache]]:
-        """Return (y, caches) for a batch x (N, ...): the output and what ``backward`` needs."""
+    def forward(self, inputs: Sequence[Array], training: bool = False) -> tuple[list[Array], list[Cache]]:
+        """Return (outputs, caches) for a batch of each input: what comes out, and what ``backward`` needs."""
+        values: list[Any] = [None] * self.graph.size
+        for place, value in zip(self.graph.inputs, inputs, strict=True):
+            values[place] = value
         caches = []
-        for layer in self.layers:
-            x, cache = layer.forward(x, training)
+        for visit in self.graph.visits:
+            x: Any = [values[i] for i in visit.sources] if visit.takes_list else values[visit.sources[0]]
+            values[visit.target], cache = visit.layer.forward(x, training)
             caches.append(cache)
-        return x, caches
+        return [values[place] for place in self.graph.outputs], caches
 
-    def infer(self, x: Array) -> Array:
-        """Return the output for a batch in inference mode, keeping no cache."""
-        for layer in self.layers:
-            x = layer.forward(x, training=False)[0]
-        return x
+    def infer(self, inputs: Sequence[Array]) -> list[Array]:
+        """Return the outputs for a batch in inference mode, keeping no cache, nor a value longer than needed."""
+        values: list[Any] = [None] * self.graph.size
+        for place, value in zip(self.graph.inputs, inputs, strict=True):
+            values[place] = value
+        last_use = {i: k for k, visit in enumerate(self.graph.visits) for i in visit.sources}
+        for k, visit in enumerate(self.graph.visits):
+            x: Any = [values[i] for i in visit.sources] if visit.takes_list else values[visit.sources[0]]
+            values[visit.target] = visit.layer.forward(x, training=False)[0]
+            for i in visit.sources:
+                if last_use[i] == k and i not in self.graph.outputs:
+                    values[i] = None
+        return [values[place] for place in self.graph.outputs]
 
-    def logits(self, caches: list[Cache]) -> Array:
-        """Return the input of the last layer's activation; only for a model that ends in one."""
-        _, z, _ = caches[-1]
+    def last_activation(self, output: int) -> str | None:
+        """Return the name of the activation that an output ends in, if its layer ends in one."""
+        layer = self._visit_of(output)[1]
+        return layer.activation.name if isinstance(layer, ActivatedLayer) else None
+
+    def logits(self, output: int, caches: list[Cache]) -> Array:
+        """Return the input of the activation that an output ends in; only where there is one."""
+        _, z, _ = caches[self._visit_of(output)[0]]
         logits: Array = z
         return logits
 
+    def _visit_of(self, output: int) -> tuple[int, Layer | None]:
+        for k, visit in enumerate(self.graph.visits):
+            if visit.target == self.graph.outputs[output]:
+                return k, visit.layer
+        return -1, None
+
     def backward(
-        self, dy: Array, caches: list[Cache], at_logits: bool = False, watch: Watch | None = None
-    ) -> Array:
-        """Write the gradient of the loss into ``parameters.gradient``; return dx.
+        self,
+        gradients: Sequence[Array | None],
+        caches: list[Cache],
+        at_logits: Sequence[bool],
+        watch: Watch | None = None,
+    ) -> list[Array | None]:
+        """Write the gradient of the loss into ``parameters.gradient``; return its gradient by each input.
 
         Parameters
         ----------
-        dy : ndarray
-            dL/dy of the batch; or dL/dz by the ``logits`` with ``at_logits``.
+        gradients : sequence of ndarray
+            For each output dL/dy of the batch; or dL/dz by its ``logits``, where ``at_logits`` says so; or None, if
+            the loss does not depend on it.
         caches : list
             From ``forward``.
+        at_logits : sequence of bool
         watch : callable, optional
             See ``Watch``: what gradient statistics are computed with.
         """
-        for layer, cache in zip(reversed(self.layers), reversed(caches), strict=True):
-            step: Callable[[Array, Cache], Array] = layer.backward
+        dvalues: list[Any] = [None] * self.graph.size
+        dlogits: list[Any] = [None] * self.graph.size
+        for place, gradient, at in zip(self.graph.outputs, gradients, at_logits, strict=True):
+            _add(dlogits if at else dvalues, place, gradient)
+        visited: set[Layer] = set()
+        for visit, cache in zip(reversed(self.graph.visits), reversed(caches), strict=True):
+            layer, dy = visit.layer, dvalues[visit.target]
+            step: Callable[[Array, Cache], Any] = layer.backward
             if isinstance(layer, ActivatedLayer):
                 cache, z, y = cache
-                if not at_logits:
-                    dy = layer.activation.backward(dy, z, y)
-                step = layer.linear_backward
-            at_logits = False
+                dz = dlogits[visit.target]
+                if dy is not None:
+                    through = layer.activation.backward(dy, z, y)
+                    dz = through if dz is None else dz + through
+                dy, step = dz, layer.linear_backward
+            if dy is None:
+                # An output that no loss asks about: nothing flows back from here.
+                continue
             if watch is not None:
                 watch(layer, dy, cache)
-            dy = step(dy, cache)
-        return dy
+            # A layer used twice writes its gradient twice: the sum is what counts.
+            before = [w.gradient.copy() for w in layer.weights] if layer in visited else []
+            dx = step(dy, cache)
+            for weight, gradient in zip(layer.weights if before else (), before, strict=True):
+                weight.gradient += gradient
+            visited.add(layer)
+            for place, part in zip(visit.sources, dx if visit.takes_list else [dx], strict=True):
+                _add(dvalues, place, part)
+        for layer in self.layers:
+            if layer not in visited or not layer.trainable:
+                for weight in layer.weights:
+                    weight.gradient[...] = 0
+        return [dvalues[place] for place in self.graph.inputs]
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}, {len(self.layers)} layers>"
+
+
+def _add(values: list[Any], place: int, part: Array | None) -> None:
+    if part is None:  # from a layer whose input has no gradient, such as the class numbers of an Embedding
+        return
+    values[place] = part if values[place] is None else values[place] + part
+
+
+def _one_or_all(shapes: list[Shape]) -> Any:
+    return shapes[0] if len(shapes) == 1 else shapes

@@ -1,15 +1,92 @@
-"""What training makes small, and what it reports: the loss and the metrics of a compiled model."""
+"""What training makes small, and what it reports: the losses and metrics of a compiled model."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import warnings
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from minibatch import losses, metrics
-from minibatch.layers import ActivatedLayer
+from minibatch.layers import Weight
 from minibatch.layers.layer import Cache
+from minibatch.metrics import Mean
 from minibatch.models.network import Network, Watch
 from minibatch.typing import Array
+from minibatch.utils.names import near_misses
+
+#: Targets, or sample weights, of a batch: one entry for each output.
+Entries = Sequence[Any]
+
+
+class Head:
+    """One output: its loss, and its metrics.
+
+    Parameters
+    ----------
+    network : Network
+    output : int
+        Which of the network's outputs.
+    loss : Loss or None
+        None leaves the output out of the loss.
+    weight : float
+        What its loss counts for in the sum.
+    plain, weighted : list of str or Metric
+        Metrics without and with the sample weights.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        output: int,
+        loss: losses.Loss | None,
+        weight: float,
+        plain: Sequence[Any],
+        weighted: Sequence[Any],
+    ) -> None:
+        self.network = network
+        self.output = output
+        self.name = network.graph.output_names[output]
+        self.loss = loss
+        self.weight = weight
+        self._logit_loss = loss.on_logits() if loss is not None else None
+        self._identifiers = [(False, m) for m in plain] + [(True, m) for m in weighted]
+        self.metrics: list[tuple[bool, metrics.Metric]] | None = None
+        self.mean_loss = Mean()
+
+    @property
+    def on_logits(self) -> bool:
+        """Whether the loss is computed from the layer's logits, not from its output.
+
+        So it is when the output ends in the activation that the loss absorbs: log(softmax(z)) in one piece is
+        exact where log(p) of a tiny p is not, and its gradient p - y has no division. Keras does the same.
+        """
+        if self.loss is None or self.loss.absorbs is None:
+            return False
+        return self.network.last_activation(self.output) == self.loss.absorbs
+
+    def view(self, y_pred: Array, caches: list[Cache]) -> tuple[Any, Array]:
+        """Return the loss to use and what to give it: logits or outputs."""
+        if self.on_logits:
+            return self._logit_loss, self.network.logits(self.output, caches)
+        return self.loss, y_pred
+
+    def ready(self, y_shape: tuple[int, ...]) -> None:
+        """Look the metrics up, if that is not done, for targets of this shape (without the batch axis)."""
+        if self.metrics is None:
+            if self.on_logits and self.loss is not None and self.loss.from_logits:
+                warnings.warn(
+                    f"{self.loss.name} was made with from_logits=True, but the model ends in {self.loss.absorbs}: "
+                    f"what goes into the {self.loss.absorbs} is taken for the logits, as in Keras.",
+                    stacklevel=2,
+                )
+            shape = self.network.output_shapes[self.output]
+            self.metrics = [(w, metrics.get(m, y_shape, shape)) for w, m in self._identifiers]
+            taken: set[str] = set()
+            for weighted, metric in self.metrics:
+                # Keras tells a weighted metric from the plain one of its name in this way.
+                if weighted and metric.name in taken:
+                    metric.name = f"weighted_{metric.name}"
+                taken.add(metric.name)
 
 
 class Objective:
@@ -18,78 +95,197 @@ class Objective:
     Parameters
     ----------
     network : Network
-    loss : Loss
-    metric_identifiers : iterable of str or Metric
-        Names are looked up when the first targets show their shape, since "accuracy" depends on it.
+    loss : str, Loss, or a list or dict (by output) of them
+    loss_weights : list or dict of float, optional
+    metrics, weighted_metrics : list, or for several outputs a list of lists or a dict, optional
     """
 
-    def __init__(self, network: Network, loss: losses.Loss, metric_identifiers: Iterable[Any]) -> None:
+    def __init__(
+        self,
+        network: Network,
+        loss: Any,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+    ) -> None:
+        names = network.graph.output_names
+        weights = per_output("loss_weights", loss_weights, names, default=1.0)
+        plain = per_output("metrics", metrics, names, default=(), nested=True)
+        weighted = per_output("weighted_metrics", weighted_metrics, names, default=(), nested=True)
+        found = [
+            None if entry is None else losses.get(entry) for entry in per_output("loss", loss, names, default=None)
+        ]
+        if not any(found):
+            raise ValueError("compile needs a loss, such as loss='sparse_categorical_crossentropy'.")
         self.network = network
-        self.loss = loss
-        self._logit_loss = loss.on_logits()
-        self._identifiers = list(metric_identifiers)
-        self.metrics: list[metrics.Metric] | None = None
-        self.mean_loss = metrics.Mean()
+        self.heads = [
+            Head(network, i, found[i], float(weights[i]), plain[i], weighted[i]) for i in range(len(names))
+        ]
+        self.mean_loss = Mean()
+        self.regularized: list[Weight] = []
 
     @property
-    def on_logits(self) -> bool:
-        """Whether the loss is computed from the last layer's logits, not from its output.
+    def metrics(self) -> list[Any]:
+        """The metrics of all outputs, in order."""
+        return [metric for head in self.heads for _, metric in head.metrics or ()]
 
-        So it is when the network ends in the activation that the loss absorbs: log(softmax(z)) in one piece is
-        exact where log(p) of a tiny p is not, and its gradient p - y has no division. Keras does the same.
-        """
-        last = self.network.layers[-1]
-        ends_in = last.activation.name if isinstance(last, ActivatedLayer) else None
-        return ends_in is not None and ends_in == self.loss.absorbs and not self.loss.from_logits
+    def penalty(self) -> float:
+        """Return the sum of the weights' regularizers. It is added whole, not divided by the batch size."""
+        return float(sum(weight.regularizer(weight.value) for weight in self.regularized))
 
-    def _view(self, y_pred: Array, caches: list[Cache]) -> tuple[losses.Loss, Array]:
-        """Return the loss to use and what to give it: logits or outputs."""
-        if self.on_logits:
-            return self._logit_loss, self.network.logits(caches)
-        return self.loss, y_pred
+    def add_penalty_gradient(self) -> None:
+        """Add the gradient of ``penalty`` to the weights' gradients."""
+        for weight in self.regularized:
+            weight.gradient += weight.regularizer.gradient(weight.value)
 
-    def value(self, y: Array, y_pred: Array, caches: list[Cache], sample_weight: Array | None = None) -> float:
-        """Return the loss of a batch."""
-        loss, prediction = self._view(y_pred, caches)
-        values = loss.per_sample(y, prediction)
-        return float((values if sample_weight is None else values * sample_weight).mean())
+    def value(
+        self, ys: Entries, outputs: Sequence[Array], caches: list[Cache], sample_weights: Entries
+    ) -> tuple[float, list[float]]:
+        """Return the loss of a batch, and that of each output (not multiplied by its weight)."""
+        each = []
+        for head, y, output, w in zip(self.heads, ys, outputs, sample_weights, strict=True):
+            if head.loss is not None:
+                loss, prediction = head.view(output, caches)
+                each.append(loss.of_batch(y, prediction, w)[0])
+        return self._total(each), each
 
     def differentiate(
-        self, y: Array, y_pred: Array, caches: list[Cache], sample_weight: Array | None = None
-    ) -> float:
-        """Return the loss of a batch; leave its gradient in ``network.parameters.gradient``."""
-        loss, prediction = self._view(y_pred, caches)
-        value, dy = loss.of_batch(y, prediction, sample_weight)
-        self.network.backward(dy, caches, self.on_logits)
-        return value
+        self, ys: Entries, outputs: Sequence[Array], caches: list[Cache], sample_weights: Entries
+    ) -> tuple[float, list[float]]:
+        """Return what ``value`` does; leave the gradient in ``network.parameters.gradient``."""
+        each: list[float] = []
+        gradients: list[Array | None] = []
+        at_logits: list[bool] = []
+        for head, y, output, w in zip(self.heads, ys, outputs, sample_weights, strict=True):
+            gradient, at = None, False
+            if head.loss is not None:
+                loss, prediction = head.view(output, caches)
+                value, gradient = loss.of_batch(y, prediction, w)
+                each.append(value)
+                at = head.on_logits
+                if head.weight != 1:
+                    gradient = gradient * head.weight
+            gradients.append(gradient)
+            at_logits.append(at)
+        self.network.backward(gradients, caches, at_logits)
+        self.add_penalty_gradient()
+        return self._total(each), each
 
-    def differentiate_each(self, y: Array, y_pred: Array, caches: list[Cache], watch: Watch) -> None:
+    def differentiate_each(self, ys: Entries, outputs: Sequence[Array], caches: list[Cache], watch: Watch) -> None:
         """Run backward from each sample's own, unscaled gradient, showing each layer's to ``watch``.
 
         ``network.parameters.gradient`` is left holding the sum over samples.
         """
-        loss, prediction = self._view(y_pred, caches)
-        self.network.backward(loss.per_sample_gradient(y, prediction), caches, self.on_logits, watch)
+        gradients: list[Array | None] = []
+        at_logits: list[bool] = []
+        for head, y, output in zip(self.heads, ys, outputs, strict=True):
+            gradient = None
+            if head.loss is not None:
+                loss, prediction = head.view(output, caches)
+                gradient = loss.per_sample_gradient(y, prediction) * head.weight
+            gradients.append(gradient)
+            at_logits.append(gradient is not None and head.on_logits)
+        self.network.backward(gradients, caches, at_logits, watch)
 
-    def ready(self, y_shape: tuple[int, ...]) -> None:
-        """Look the metrics up, if that is not done, for targets of this shape (without the batch axis)."""
-        if self.metrics is None:
-            output_shape = self.network.sample_shape("output_shape")
-            self.metrics = [metrics.get(m, y_shape, output_shape) for m in self._identifiers]
+    def _total(self, each: list[float]) -> float:
+        weights = [head.weight for head in self.heads if head.loss is not None]
+        return sum(w * value for w, value in zip(weights, each, strict=True)) + self.penalty()
 
-    def update(self, loss: float, y: Array, y_pred: Array) -> None:
+    def targets(self, ys: Entries) -> list[Array]:
+        """Return targets as the losses want them, or say what does not fit."""
+        shapes = self.network.output_shapes
+        checked = []
+        for head, y, shape in zip(self.heads, ys, shapes, strict=True):
+            checked.append(y if head.loss is None else head.loss.targets(y, shape))
+        return checked
+
+    def ready(self, ys: Entries) -> None:
+        """Look all metrics and penalties up, for targets like these (N, ...)."""
+        for head, y in zip(self.heads, ys, strict=True):
+            head.ready(y.shape[1:])
+        self.regularized = [w for w in self.network.trainable_weights if w.regularizer is not None]
+
+    def update(
+        self, loss: float, each: list[float], ys: Entries, outputs: Sequence[Array], sample_weights: Entries
+    ) -> None:
         """Take a batch into the running numbers."""
         # Weighted by the count of samples: a short last batch counts for no more than it holds.
-        self.mean_loss.update_state(loss, sample_weight=len(y_pred))
-        for metric in self.metrics or ():
-            metric.update_state(y, y_pred)
+        count = len(outputs[0])
+        self.mean_loss.update_state(loss, sample_weight=count)
+        if len(self.heads) > 1:
+            with_loss = [head for head in self.heads if head.loss is not None]
+            for head, value in zip(with_loss, each, strict=True):
+                head.mean_loss.update_state(value, sample_weight=count)
+        for head, y, output, w in zip(self.heads, ys, outputs, sample_weights, strict=True):
+            for weighted, metric in head.metrics or ():
+                if weighted:
+                    metric.update_state(y, output, w)
+                else:
+                    metric.update_state(y, output)
 
     def reset(self) -> None:
         """Forget the running numbers."""
-        for metric in (self.mean_loss, *(self.metrics or ())):
+        for metric in (self.mean_loss, *(head.mean_loss for head in self.heads), *self.metrics):
             metric.reset_state()
 
-    def logs(self) -> dict[str, float]:
-        """Return the running numbers by name, in Keras's order: sorted."""
-        results = {metric.name: metric.result() for metric in self.metrics or ()}
-        return dict(sorted({**results, "loss": self.mean_loss.result()}.items()))
+    def results(self) -> dict[str, Any]:
+        """Return the running numbers by name, in Keras's order of ``evaluate``: losses first."""
+        results: dict[str, Any] = {"loss": self.mean_loss.result()}
+        several = len(self.heads) > 1
+        if several:
+            results |= {f"{h.name}_loss": h.mean_loss.result() for h in self.heads if h.loss is not None}
+        for head in self.heads:
+            prefix = f"{head.name}_" if several else ""
+            results |= {prefix + metric.name: metric.result() for _, metric in head.metrics or ()}
+        return results
+
+    def logs(self) -> dict[str, Any]:
+        """Return the running numbers by name, in Keras's order of logs: sorted."""
+        return dict(sorted(self.results().items()))
+
+
+def per_output(what: str, given: Any, names: Sequence[str], default: Any = None, nested: bool = False) -> list[Any]:
+    """Return one entry for each output, from a list in their order, a dict by their names, or one for all.
+
+    Parameters
+    ----------
+    what : str
+        For messages.
+    given : object
+    names : sequence of str
+        Of the outputs.
+    default : object
+        For outputs that a dict leaves out, and where nothing is given.
+    nested : bool
+        Whether an entry is a list itself.
+
+    Raises
+    ------
+    ValueError
+        If a list has another length, or a dict names an output that is not there.
+    """
+    if given is None:
+        return [default] * len(names)
+    if isinstance(given, Mapping):
+        for name in given:
+            if name not in names:
+                raise ValueError(f"{what}: there is no output {name!r}.{near_misses(str(name), names)}")
+        return [_entry(given.get(name, default), nested) for name in names]
+    if nested and not isinstance(given, list | tuple):
+        raise TypeError(f"{what} must be a list, such as ['accuracy']; got {given!r}.")
+    if len(names) == 1:
+        entry = given[0] if isinstance(given, list | tuple) and not nested and len(given) == 1 else given
+        return [entry]
+    if not isinstance(given, list | tuple) or len(given) != len(names):
+        raise ValueError(
+            f"{what}: the model has the outputs {', '.join(names)}: give a list of {len(names)}, or a dict."
+        )
+    return [_entry(entry, nested) for entry in given]
+
+
+def _entry(entry: Any, nested: bool) -> Any:
+    if not nested:
+        return entry
+    if entry is None:
+        return ()
+    return entry if isinstance(entry, list | tuple) else [entry]

@@ -15,31 +15,57 @@ class Parameters:
     """The vector theta of a model, and its gradient laid out alike.
 
     The weights' numbers are copied in, one weight after the other; from then on each weight's ``value`` and
-    ``gradient`` are views of these two vectors. So a gradient is a point that can be projected, compared and
-    drawn, an optimizer is a few operations on vectors, and a checkpoint is one array.
+    ``gradient`` are views of these vectors. So a gradient is a point that can be projected, compared and drawn, an
+    optimizer is a few operations on vectors, and a checkpoint is one array.
 
     Parameters
     ----------
     weights : sequence of Weight
+        The trainable ones go into ``theta``; what layers keep up to date themselves (moving averages), into
+        ``state``.
 
     Attributes
     ----------
     theta, gradient : ndarray, shape (D,)
+    state : ndarray, shape (S,)
     slices : dict of Weight to slice
-        Where each weight lies.
+        Where each trainable weight lies in ``theta``.
     """
 
     def __init__(self, weights: Sequence[Weight]) -> None:
         dtype = weights[0].value.dtype if weights else config.floatx()
-        size = sum(weight.value.size for weight in weights)
-        self.theta: Array = np.empty(size, dtype=dtype)
-        self.gradient: Array = np.zeros(size, dtype=dtype)
-        self.slices: dict[Weight, slice] = {}
-        start = 0
-        for weight in weights:
-            piece = slice(start, start + weight.value.size)
-            self.theta[piece] = weight.value.reshape(-1)
-            weight.value = self.theta[piece].reshape(weight.shape)
+        self.slices = _places([w for w in weights if w.trainable])
+        others = _places([w for w in weights if not w.trainable])
+        self.theta: Array = np.empty(_total(self.slices), dtype=dtype)
+        self.gradient: Array = np.zeros_like(self.theta)
+        self.state: Array = np.empty(_total(others), dtype=dtype)
+        for weight, piece in self.slices.items():
+            _move(weight, self.theta[piece])
             weight.gradient = self.gradient[piece].reshape(weight.shape)
-            self.slices[weight] = piece
-            start = piece.stop
+        for weight, piece in others.items():
+            _move(weight, self.state[piece])
+
+    def holds(self, weights: Sequence[Weight]) -> bool:
+        """Return whether these weights' numbers are still in these vectors.
+
+        They are not after another model gathered some of them, by sharing a layer.
+        """
+        return all(w.value.base is (self.theta if w.trainable else self.state) for w in weights)
+
+
+def _places(weights: Sequence[Weight]) -> dict[Weight, slice]:
+    places, start = {}, 0
+    for weight in weights:
+        places[weight] = slice(start, start + weight.value.size)
+        start += weight.value.size
+    return places
+
+
+def _total(places: dict[Weight, slice]) -> int:
+    return max((piece.stop for piece in places.values()), default=0)
+
+
+def _move(weight: Weight, piece: Array) -> None:
+    shape = weight.shape
+    piece[...] = weight.value.reshape(-1)
+    weight.value = piece.reshape(shape)

@@ -6,7 +6,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from minibatch.layers import InputLayer, Layer
+from minibatch.layers.symbol import Symbol
+from minibatch.models.graph import Graph
 from minibatch.models.model import Model
+from minibatch.models.network import Network
+from minibatch.typing import Shape
 
 
 class Sequential(Model):
@@ -15,8 +19,8 @@ class Sequential(Model):
     Parameters
     ----------
     layers : iterable of Layer, optional
-        ``minibatch.Input`` first makes the parameters at once; without it they are made when the first batch
-        shows the shape.
+        ``minibatch.Input`` first (or a first layer with ``input_shape=``) makes the parameters at once; without it
+        they are made when the first batch shows the shape.
     name : str, optional
 
     Raises
@@ -34,36 +38,81 @@ class Sequential(Model):
     2410
     """
 
-    def __init__(self, layers: Iterable[Any] | None = None, name: str | None = None) -> None:
-        super().__init__(name=name)
-        self._input: InputLayer | None = None
+    def __init__(self, layers: Iterable[Any] | None = None, *, name: str | None = None) -> None:
+        Network.__init__(self, Graph.chain([]), name)
+        self._start()
+        self._shape: tuple[int, ...] | None = None
         for layer in layers or ():
-            self._append(layer)
-        self._build_if_known()
+            self.add(layer)
 
     def add(self, layer: Any) -> None:
-        """Append a layer."""
-        self._append(layer)
-        self._build_if_known()
-
-    def _append(self, layer: Any) -> None:
-        if isinstance(layer, InputLayer):
-            if self.layers or self._input is not None:
-                raise ValueError(f"model {self.name!r}: Input must come first, and once.")
-            self._input = layer
+        """Append a layer; if it does not fit, the model stays as it was."""
+        if isinstance(layer, InputLayer | Symbol):
+            self._begin(layer)
             return
         if not isinstance(layer, Layer):
             hint = " (a class: call it)" if isinstance(layer, type) else ""
             raise TypeError(f"model {self.name!r}: expected a layer; got {layer!r}{hint}.")
-        if any(layer is other for other in self.layers):
+        layers = self.layers
+        if any(layer is other for other in layers):
             raise ValueError(f"model {self.name!r}: the layer {layer.name!r} is there twice.")
-        if any(layer.name == other.name for other in self.layers):
+        if any(layer.name == other.name for other in layers):
             raise ValueError(f"model {self.name!r}: two layers are named {layer.name!r}; names must differ.")
-        self.layers.append(layer)
+        if not layers and self._shape is None:
+            self._shape = layer.given_shape
+        if self._shape is not None:
+            layer.ensure_built(layers[-1].output_shape if layers else self._shape)
+        self.graph = Graph.chain([*layers, layer])
+        if self._shape is not None:
+            self.gather()
 
-    def _build_if_known(self) -> None:
-        shape = self._input.output_shape if self._input else None
-        if self.built:
-            shape = self.layers[0].input_shape
-        if shape is not None and self.layers:
-            self.build((None, *shape))
+    def _begin(self, layer: InputLayer | Symbol) -> None:
+        if isinstance(layer, Symbol) and layer.layer is not None:
+            raise TypeError(f"model {self.name!r}: expected a layer; got the output of one, {layer!r}.")
+        if self.layers or self._shape is not None:
+            raise ValueError(f"model {self.name!r}: Input must come first, and once.")
+        self._shape = tuple(layer.shape[1:])  # type: ignore[arg-type]  # an Input's extents are all known
+
+    def pop(self) -> Layer:
+        """Take the last layer off, and return it.
+
+        Raises
+        ------
+        ValueError
+            If there is none.
+        """
+        layers = self.layers
+        if not layers:
+            raise ValueError(f"model {self.name!r} has no layers.")
+        self.graph = Graph.chain(layers[:-1])
+        if self._shape is not None and layers[:-1]:
+            self.gather()
+        else:
+            self._parameters = None
+        return layers[-1]
+
+    def build(self, input_shape: Shape) -> None:
+        """Make the parameters, for inputs of this shape: (None, 20) for 20 numbers a sample, as in Keras.
+
+        Raises
+        ------
+        ValueError
+            If a layer cannot take the shape that the layer before it gives.
+        """
+        shape = tuple(int(extent) for extent in input_shape[1:] if extent is not None)
+        if len(shape) != len(input_shape) - 1:
+            raise ValueError(f"build: every axis but the first must be known; got {input_shape}.")
+        if not self.layers:
+            raise ValueError(f"model {self.name!r} has no layers.")
+        self._fits(shape)
+        self._shape = shape
+        for layer in self.layers:
+            shape = layer.ensure_built(shape)
+        self.gather()
+
+    def _fits(self, shape: tuple[int, ...]) -> None:
+        """Raise a ValueError if a layer cannot take what the layer before gives; nothing is built by asking."""
+        for layer in self.layers:
+            if layer.built:
+                return
+            shape = layer.output_shape_for(shape)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-import numpy as np
-
-from minibatch import config
 from minibatch.layers import Layer
+from minibatch.typing import Array
+
+#: Scalars and bytes of what every optimizer of Keras counts as its own: the step number and the learning rate.
+_COUNTERS = (2, 8 + 4)
 
 
-def summary_table(name: str, layers: Sequence[Layer], optimizer_params: int = 0) -> list[str]:
+def summary_table(name: str, layers: Sequence[Layer], slots: Iterable[Array] | None = None) -> list[str]:
     """Return the lines of the table.
 
     Parameters
@@ -18,8 +19,8 @@ def summary_table(name: str, layers: Sequence[Layer], optimizer_params: int = 0)
     name : str
         The model's.
     layers : sequence of Layer
-    optimizer_params : int
-        Scalars that the optimizer keeps.
+    slots : iterable of ndarray, optional
+        What the optimizer keeps, once it has made a step.
     """
     head = ("Layer (type)", "Output Shape", "Param #")
     rows = [
@@ -43,14 +44,16 @@ def summary_table(name: str, layers: Sequence[Layer], optimizer_params: int = 0)
     body = [text(row, "│") for row in rows]
     between = line("├", "┼", "┤", "─")
     table = [row for pair in zip(body, [between] * len(body), strict=True) for row in pair][:-1]
-    parameters = sum(layer.count_params() for layer in layers)
+    trainable = _sizes(weight.value for layer in layers for weight in layer.weights)
+    kept = _sizes(slots or ())
+    optimizer = (kept[0] + _COUNTERS[0], kept[1] + _COUNTERS[1]) if slots is not None else (0, 0)
     totals = [
-        f" Total params: {_count(parameters + optimizer_params)}",
-        f" Trainable params: {_count(parameters)}",
-        f" Non-trainable params: {_count(0)}",
+        f" Total params: {_count(trainable[0] + optimizer[0], trainable[1] + optimizer[1])}",
+        f" Trainable params: {_count(*trainable)}",
+        f" Non-trainable params: {_count(0, 0)}",
     ]
-    if optimizer_params:
-        totals.append(f" Optimizer params: {_count(optimizer_params)}")
+    if slots is not None:
+        totals.append(f" Optimizer params: {_count(*optimizer)}")
     return [
         f'Model: "{name}"',
         line("┏", "┳", "┓", "━"),
@@ -62,9 +65,15 @@ def summary_table(name: str, layers: Sequence[Layer], optimizer_params: int = 0)
     ]
 
 
-def _count(scalars: int) -> str:
+def _sizes(arrays: Iterable[Array]) -> tuple[int, int]:
+    """Return how many scalars and how many bytes the arrays hold."""
+    each = [(array.size, array.nbytes) for array in arrays]
+    return sum(size for size, _ in each), sum(nbytes for _, nbytes in each)
+
+
+def _count(scalars: int, nbytes: int) -> str:
     """Return "2,410 (9.41 KB)"."""
-    size = float(scalars * np.dtype(config.floatx()).itemsize)
+    size = float(nbytes)
     for unit in ("B", "KB", "MB", "GB"):
         if size < 1024 or unit == "GB":
             break

@@ -8,6 +8,7 @@ import numpy as np
 
 from minibatch.layers import Layer
 from minibatch.models import Model
+from minibatch.models.feed import Batch
 from minibatch.typing import Array
 
 #: Samples taken backward at a time: it bounds the memory for activations, not the result.
@@ -50,19 +51,31 @@ def per_sample_gradients(model: Model, x: Any, y: Any) -> Array:
     array([[ -4.,  -4.],
            [-16.,  -8.]], dtype=float32)
     """
-    inputs, targets = model.checked(x, y)
+    batch = model.checked(x, y)
     parameters = model.parameters
-    rows = np.empty((len(inputs), parameters.theta.size), dtype=parameters.theta.dtype)
+    rows = np.empty((len(batch.inputs[0]), parameters.theta.size), dtype=parameters.theta.dtype)
     kept = parameters.gradient.copy()  # watching changes nothing: the last step's gradient is put back
-    for start in range(0, len(inputs), CHUNK):
+    for start in range(0, len(rows), CHUNK):
         piece = slice(start, start + CHUNK)
-
-        def collect(layer: Layer, dy: Array, cache: Any, rows: Array = rows[piece]) -> None:
-            gradients = layer.per_sample_gradients(dy, cache)
-            for weight, gradient in zip(layer.weights, gradients, strict=True):
-                rows[:, parameters.slices[weight]] = gradient.reshape(len(rows), -1)
-
-        y_pred, caches = model.forward(inputs[piece].astype(rows.dtype, copy=False))
-        model.objective.differentiate_each(targets[piece], y_pred, caches, collect)
+        few = Batch([x[piece] for x in batch.inputs], [y[piece] for y in batch.targets], [])
+        _fill(model, few, rows[piece])
     parameters.gradient[...] = kept
     return rows
+
+
+def _fill(model: Model, batch: Batch, rows: Array) -> None:
+    """Write the gradients of a few samples into rows (n, D)."""
+    parameters = model.parameters
+    rows[...] = 0
+
+    def collect(layer: Layer, dy: Array, cache: Any) -> None:
+        if layer.trainable:
+            trainable = [weight for weight in layer.weights if weight.trainable]
+            for weight, gradient in zip(trainable, layer.per_sample_gradients(dy, cache), strict=True):
+                # Added up: a layer used twice in a model has two shares.
+                rows[:, parameters.slices[weight]] += gradient.reshape(len(rows), -1)
+
+    outputs, caches = model.forward([x.astype(rows.dtype, copy=False) for x in batch.inputs])
+    model.objective.differentiate_each(batch.targets, outputs, caches, collect)
+    for weight in model.objective.regularized:
+        rows[:, parameters.slices[weight]] += weight.regularizer.gradient(weight.value).reshape(-1)

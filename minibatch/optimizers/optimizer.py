@@ -9,26 +9,25 @@ from typing import Any
 import numpy as np
 
 from minibatch.typing import Array
+from minibatch.utils.names import refuse
 
 #: How many parameters are updated at a time. A rule reads and writes each of its vectors several times; a piece
 #: this size (128 KiB of float32 with its neighbours) stays in the processor's cache between them.
 BLOCK = 8192
 
-#: Arguments that Keras's optimizers take and these do not, so that the error can say so.
-_KERAS_ONLY = frozenset(
-    {
-        "weight_decay",
-        "clipnorm",
-        "clipvalue",
-        "global_clipnorm",
-        "use_ema",
-        "ema_momentum",
-        "ema_overwrite_frequency",
-        "loss_scale_factor",
-        "gradient_accumulation_steps",
-        "amsgrad",
-    }
-)
+#: Arguments that Keras's optimizers take and these do not, with what they may say: see ``utils.names.refuse``.
+_KERAS_ONLY: dict[str, tuple[Any, ...]] = {
+    "weight_decay": (),
+    "clipnorm": (),
+    "clipvalue": (),
+    "global_clipnorm": (),
+    "use_ema": (False,),
+    "ema_momentum": (0.99,),
+    "ema_overwrite_frequency": (),
+    "loss_scale_factor": (),
+    "gradient_accumulation_steps": (),
+    "amsgrad": (False,),
+}
 
 
 class Optimizer:
@@ -53,13 +52,9 @@ class Optimizer:
 
     def __init__(self, learning_rate: float, name: str | None = None, **unknown: Any) -> None:
         kind = type(self).__name__
-        for argument, value in unknown.items():
-            if argument == "lr":
-                raise TypeError(f"{kind}(): 'lr' is today 'learning_rate'.")
-            if argument not in _KERAS_ONLY:
-                raise TypeError(f"{kind}() has no argument {argument!r}.")
-            if value not in (None, False):
-                raise TypeError(f"{kind}(): the argument {argument!r} of Keras is not supported yet.")
+        if "lr" in unknown:
+            raise TypeError(f"{kind}(): 'lr' is today 'learning_rate'.")
+        refuse(self, unknown, _KERAS_ONLY)
         self.name = name or kind
         self.learning_rate = learning_rate
         self.iterations = 0

@@ -38,6 +38,7 @@ class RMSprop(Optimizer):
         momentum: float = 0.0,
         epsilon: float = 1e-7,
         centered: bool = False,
+        *,
         name: str | None = None,
         **unknown: Any,
     ) -> None:

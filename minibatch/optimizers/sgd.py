@@ -43,6 +43,7 @@ class SGD(Optimizer):
         learning_rate: float = 0.01,
         momentum: float = 0.0,
         nesterov: bool = False,
+        *,
         name: str | None = None,
         **unknown: Any,
     ) -> None:

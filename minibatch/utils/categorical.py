@@ -38,7 +38,8 @@ def to_categorical(x: npt.ArrayLike, num_classes: int | None = None) -> Array:
            [0., 1., 0.]], dtype=float32)
     """
     given = np.asarray(x)
-    labels = given.astype(np.int64)
+    with np.errstate(invalid="ignore"):
+        labels = given.astype(np.int64)
     if not np.array_equal(labels, given):
         raise ValueError(f"class numbers must be integers; got an array of {given.dtype} with fractions.")
     if labels.ndim > 1 and labels.shape[-1] == 1:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import TypeVar
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -21,7 +23,44 @@ def near_misses(name: str, known: Iterable[str]) -> str:
     return f"{hint} Known: {', '.join(names)}."
 
 
-def find(kind: str, name: str, table: Mapping[str, T]) -> T:
+@dataclass(frozen=True)
+class NotHere:
+    """What Keras has in one of its rooms and this library has not.
+
+    Parameters
+    ----------
+    room : str
+        "losses".
+    nearest : mapping of str to str
+        Keras's names, each with the nearest thing here (or why there is none). "Dice" stands for "dice", too.
+    renamed : mapping of str to str
+        Spellings of Keras 2, each with today's.
+    """
+
+    room: str
+    nearest: Mapping[str, str]
+    renamed: Mapping[str, str] = field(default_factory=dict)
+
+    def explain(self, name: str) -> str | None:
+        """Return the message for a name that was asked for, or None if Keras does not have it either."""
+        if name in self.renamed:
+            return f"{name!r} is a spelling of Keras 2; today it is {self.renamed[name]}."
+        plain = name.replace("_", "").lower()
+        for theirs, nearest in self.nearest.items():
+            if theirs.replace("_", "").lower() == plain:
+                return f"Keras has {name!r} in keras.{self.room}; this library has not. The nearest here: {nearest}."
+        return None
+
+    def attribute_error(self, name: str, known: Iterable[str]) -> AttributeError:
+        """Return the error for a module's attribute that is not there."""
+        explained = self.explain(name)
+        if explained is None:
+            explained = f"module 'minibatch.{self.room}' has no attribute {name!r}."
+            explained += near_misses(name, known) if not name.startswith("_") else ""
+        return AttributeError(explained)
+
+
+def find(kind: str, name: str, table: Mapping[str, T], elsewhere: NotHere | None = None) -> T:
     """Return ``table[name]``, or raise a ValueError that names the near misses.
 
     Parameters
@@ -32,10 +71,44 @@ def find(kind: str, name: str, table: Mapping[str, T]) -> T:
         A name as Keras spells it.
     table : mapping of str
         What this library has.
+    elsewhere : NotHere, optional
+        What Keras has and this library has not.
     """
     if name in table:
         return table[name]
+    explained = elsewhere.explain(name) if elsewhere else None
+    if explained:
+        raise ValueError(f"Unknown {kind} {name!r}: {explained}")
     raise ValueError(f"Unknown {kind} {name!r}.{near_misses(name, table)}")
+
+
+def argument_names(cls: type) -> list[str]:
+    """Return the names of the arguments that making an object of this class takes, its base classes' among them."""
+    makers = [vars(c)["__init__"] for c in cls.__mro__ if c is not object and "__init__" in vars(c)]
+    kinds = {p.name: p.kind for maker in makers for p in inspect.signature(maker).parameters.values()}
+    rest = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    return [name for name, kind in kinds.items() if name != "self" and kind not in rest]
+
+
+def refuse(owner: object, given: Mapping[str, Any], keras_only: Mapping[str, tuple[Any, ...]]) -> None:
+    """Raise a TypeError for arguments of a constructor that Keras has and this library lacks, or that nobody has.
+
+    Parameters
+    ----------
+    owner : object
+        What is being made.
+    given : mapping
+        What its signature did not catch.
+    keras_only : mapping of str to tuple
+        Keras's arguments, each with the values that ask for nothing (None always does): Keras's defaults.
+    """
+    kind = type(owner).__name__
+    for argument, value in given.items():
+        if argument not in keras_only:
+            known = argument_names(type(owner))
+            raise TypeError(f"{kind}() has no argument {argument!r}.{near_misses(argument, known)}")
+        if value is not None and value not in keras_only[argument]:
+            raise TypeError(f"{kind}(): the argument {argument!r} of Keras is not here.")
 
 
 def snake_case(name: str) -> str:

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.noise.networks import cnn, mlp, samples
 
 import minibatch as mb
 from minibatch.noise import per_sample, per_sample_gradients
+from tests.noise.networks import cnn, mlp, samples
 
 
 @pytest.mark.parametrize("build", [mlp, cnn])

@@ -5,10 +5,10 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from tests.noise.networks import cnn, mlp, samples
 
 import minibatch as mb
 from minibatch.noise import gradient_noise, per_sample_gradients, report
+from tests.noise.networks import cnn, mlp, samples
 
 
 def angle(a: np.ndarray, b: np.ndarray) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations, permutations
+from itertools import combinations, pairwise, permutations
 
 import numpy as np
 import pytest
@@ -93,7 +93,7 @@ def test_unweighted_mean_of_an_epoch_misses_by_the_formula(g, data):
     edges = np.cumsum([0, *sizes])
     errors = []
     for order in permutations(range(len(g))):
-        pieces = [g[list(order[a:b])].mean(axis=0) for a, b in zip(edges, edges[1:], strict=False)]
+        pieces = [g[list(order[a:b])].mean(axis=0) for a, b in pairwise(edges)]
         errors.append(np.sum((np.mean(pieces, axis=0) - g.mean(axis=0)) ** 2))
     assert np.mean(errors) == pytest.approx(epoch_mean_error(trace(g), len(g), batch_size), rel=1e-8, abs=1e-9)
 

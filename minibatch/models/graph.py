@@ -1,0 +1,112 @@
+"""The order in which a model's layers are visited, and which value goes where."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from minibatch.layers import Layer
+from minibatch.layers.symbol import Symbol
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A layer, run once: it takes the values in ``sources`` and gives the value in ``target``.
+
+    ``takes_list`` tells a layer of several inputs, which is given a list of them.
+    """
+
+    layer: Layer
+    sources: tuple[int, ...]
+    target: int
+    takes_list: bool = False
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Layers in an order in which every value is there before it is needed.
+
+    Attributes
+    ----------
+    visits : tuple of Visit
+        A layer used twice is visited twice.
+    inputs, outputs : tuple of int
+        Which values come in, and which go out.
+    input_names, output_names : tuple of str
+    size : int
+        How many values there are.
+    """
+
+    visits: tuple[Visit, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    input_names: tuple[str, ...]
+    output_names: tuple[str, ...]
+    size: int
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers, each once, in the order of their first visit."""
+        return list(dict.fromkeys(visit.layer for visit in self.visits))
+
+    @classmethod
+    def chain(cls, layers: Sequence[Layer]) -> Graph:
+        """Return the graph of layers that follow one another: value i goes into layer i, i + 1 comes out."""
+        visits = tuple(Visit(layer, (i,), i + 1) for i, layer in enumerate(layers))
+        last = layers[-1].name if layers else "input"
+        return cls(visits, (0,), (len(layers),), ("input",), (last,), len(layers) + 1)
+
+    @classmethod
+    def between(cls, inputs: Sequence[Symbol], outputs: Sequence[Symbol]) -> Graph:
+        """Return the graph that leads from some symbols to others.
+
+        Layers farthest from the outputs come first and, at one distance, in the order in which a walk from the
+        outputs meets them: Keras's order, so that weights line up.
+
+        Raises
+        ------
+        ValueError
+            If an output depends on an ``Input`` that is not among the inputs, or two layers share a name.
+        """
+        known = set(inputs)
+        met: dict[Symbol, int] = {}
+        depth: dict[Symbol, int] = {}
+
+        def walk(symbol: Symbol, distance: int) -> None:
+            met.setdefault(symbol, len(met))
+            if depth.get(symbol, -1) >= distance:
+                return
+            depth[symbol] = distance
+            if symbol in known:
+                return
+            if symbol.layer is None:
+                raise ValueError(
+                    f"the input {symbol.name!r} leads to the model's outputs but is not among its inputs; those "
+                    f"are {', '.join(s.name for s in inputs)}."
+                )
+            for source in symbol.inputs:
+                walk(source, distance + 1)
+
+        for output in outputs:
+            walk(output, 0)
+        # All uses of one layer count as its deepest, so that its weights come where Keras puts them; the order of
+        # the visits themselves is by the symbols' own depth.
+        computed = sorted((s for s in depth if s not in known), key=lambda s: (-depth[s], met[s]))
+        place = {symbol: i for i, symbol in enumerate([*inputs, *computed])}
+        visits = tuple(
+            Visit(s.layer, tuple(place[source] for source in s.inputs), place[s], s.takes_list)
+            for s in computed
+            if s.layer is not None
+        )
+        names = [layer.name for layer in dict.fromkeys(visit.layer for visit in visits)]
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise ValueError(f"two layers are named {twice[0]!r}; names must differ.")
+        return cls(
+            visits,
+            tuple(place[s] for s in inputs),
+            tuple(place[s] for s in outputs),
+            tuple(s.name for s in inputs),
+            tuple(s.name for s in outputs),
+            len(place),
+        )

@@ -1,0 +1,256 @@
+"""From what a caller hands over to what a model is fed: checked, and cut into batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minibatch.batching import Batches
+from minibatch.models import data
+from minibatch.models.feed import Batch, Feed
+from minibatch.typing import Array
+
+if TYPE_CHECKING:
+    from minibatch.models.model import Model
+
+#: Keras's default where ``batch_size`` is None.
+DEFAULT_BATCH_SIZE = 32
+
+
+class Intake:
+    """Data for one model: its inputs and outputs by name, shape and loss.
+
+    Parameters
+    ----------
+    model : Model
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+
+    # Whole sets ---------------------------------------------------------------------------------------------
+
+    def feed(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        class_weight: Any = None,
+        batch_size: int | str | None = None,
+        shuffle: Any = False,
+        steps: int | None = None,
+        what: str = "",
+    ) -> Feed:
+        """Check the data, once, and return them in batches: for training or evaluation."""
+        if class_weight is not None and sample_weight is not None:
+            raise ValueError("give class_weight or sample_weight, not both at the same time.")
+        if _makes_batches(x):
+            return self._stream(x, y, sample_weight, batch_size, steps, class_weight)
+        batch = self.batch(x, y, sample_weight, class_weight, what)
+        weights = [w for w in batch.weights if w is not None]
+        n_inputs, n_outputs = len(batch.inputs), len(batch.targets)
+        weighted = [w is not None for w in batch.weights]
+
+        def convert(arrays: tuple[Array, ...]) -> Batch:
+            rest = iter(arrays[n_inputs + n_outputs :])
+            return Batch(
+                list(arrays[:n_inputs]),
+                list(arrays[n_inputs : n_inputs + n_outputs]),
+                [next(rest) if there else None for there in weighted],
+            )
+
+        return self._cut([*batch.inputs, *batch.targets, *weights], convert, batch_size, shuffle, steps)
+
+    def inputs(self, x: Any, batch_size: int | str | None, steps: int | None) -> Feed:
+        """Check the inputs, and return them in batches: for prediction."""
+        if _makes_batches(x):
+            feed = self._stream(x, None, None, batch_size, steps, None)
+            feed.convert = lambda raw: Batch(self.checked_inputs(_parts(raw)[0]), [], [])
+            return feed
+        return self._cut(
+            self.checked_inputs(x), lambda arrays: Batch(list(arrays), [], []), batch_size, False, steps
+        )
+
+    def evaluation(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        batch_size: int | str | None = None,
+        steps: int | None = None,
+        what: str = "",
+    ) -> Feed:
+        """Return data in order, for evaluation: every pass is the same, and stops after ``steps`` batches."""
+        if isinstance(x, Batches):
+            # Its first epoch, whichever it is at: watching does not move it on.
+            feed = self.feed(_Epoch(x), y, sample_weight, batch_size=batch_size)
+        else:
+            size = (
+                -(-len(_first(x)) // steps)
+                if steps and batch_size is None and not _makes_batches(x)
+                else batch_size
+            )
+            feed = self.feed(x, y, sample_weight, batch_size=size, what=what)
+        return feed if steps is None else _Cut(feed, steps)
+
+    def validation(self, given: Any, batch_size: int | str | None, steps: int | None) -> Feed:
+        """Return the feed of ``validation_data``."""
+        if _makes_batches(given):
+            return self.evaluation(given, steps=steps)
+        x, y, sample_weight = data.validation_arrays(given)
+        return self.evaluation(x, y, sample_weight, batch_size, steps, what="validation ")
+
+    def split(self, x: Any, y: Any, sample_weight: Any, fraction: float) -> tuple[Any, Any, Any, tuple[Any, ...]]:
+        """Return data for training, and the validation data split off their end (see ``data.split``)."""
+        if _makes_batches(x):
+            raise ValueError("validation_split needs x and y as arrays; give validation_data instead.")
+        return data.split(x, y, sample_weight, fraction)
+
+    def _cut(
+        self, arrays: Sequence[Array], convert: Any, batch_size: int | str | None, shuffle: Any, steps: int | None
+    ) -> Feed:
+        n = len(arrays[0])
+        if batch_size is None:
+            batch_size = -(-n // steps) if steps else DEFAULT_BATCH_SIZE
+        # Batches in order need no seed, and must not draw one: watching changes nothing.
+        batches = Batches(tuple(arrays), batch_size=batch_size, shuffle=shuffle, seed=None if shuffle else 0)
+        return Feed(lambda: batches, len(batches), convert, steps)
+
+    def _stream(
+        self,
+        batches: Any,
+        y: Any,
+        sample_weight: Any,
+        batch_size: Any,
+        steps: int | None,
+        class_weight: Any,
+    ) -> Feed:
+        """Return the feed of something that makes its own batches."""
+        for name, value in (("y", y), ("sample_weight", sample_weight), ("batch_size", batch_size)):
+            if value is not None:
+                raise ValueError(f"x is a {type(batches).__name__}, which makes its own batches: leave {name} out.")
+
+        def convert(raw: Any) -> Batch:
+            x, y, weight = _parts(raw)
+            return self.batch(x, y, weight, class_weight)
+
+        length = _length(batches)
+        if hasattr(batches, "__getitem__") and not hasattr(batches, "__iter__"):
+            return Feed(lambda: (batches[i] for i in range(length or 0)), length, convert, steps)
+        return Feed(lambda: batches, length, convert, steps)
+
+    # One batch ----------------------------------------------------------------------------------------------
+
+    def batch(self, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None, what: str = "") -> Batch:
+        """Return inputs, targets and weights as the passes want them, or say what does not fit."""
+        objective = self.model.objective
+        graph = self.model.graph
+        if x is None or y is None:
+            missing = "x" if x is None else "y"
+            raise ValueError(f"{what}{missing} is missing: training and evaluation need inputs and targets.")
+        targets = data.entries(f"{what}y", y, graph.output_names)
+        first = data.entries(f"{what}x", x, graph.input_names)
+        data.check_same_length(_named(f"{what}x", first) | _named(f"{what}y", targets))
+        inputs = self.checked_inputs(x, what)
+        targets = objective.targets(targets)
+        for name, target in _named(f"{what}y", targets).items():
+            data.warn_if_not_finite(target, name)
+        objective.ready(targets)
+        n = len(inputs[0])
+        if class_weight is not None:
+            if len(targets) > 1:
+                raise ValueError("class_weight is for models with one output; give sample_weight instead.")
+            weights: list[Array | None] = [data.class_weights(class_weight, targets[0])]
+        elif isinstance(sample_weight, Mapping):
+            weights = [data.check_sample_weight(sample_weight.get(name), n) for name in graph.output_names]
+        elif len(targets) > 1 and isinstance(sample_weight, list | tuple):
+            given = data.entries("sample_weight", sample_weight, graph.output_names)
+            weights = [data.check_sample_weight(w, n) for w in given]
+        else:
+            weights = [data.check_sample_weight(sample_weight, n)] * len(targets)
+        return Batch(inputs, targets, weights)
+
+    def checked_inputs(self, x: Any, what: str = "") -> list[Array]:
+        """Return the inputs as arrays that fit the model."""
+        if x is None:
+            raise ValueError(f"{what}x is missing.")
+        model = self.model
+        given = data.entries(f"{what}x", x, model.graph.input_names)
+        if model.built:
+            model.gather()  # another model may have taken weights that the two share into its own vector
+        if not model.built:
+            if np.ndim(given[0]) == 0:
+                data.check_same_length({f"{what}x": given[0]})
+            model.build((None, *np.shape(given[0])[1:]))
+        arrays = [
+            data.check_samples(array, shape, name)
+            for (name, array), shape in zip(_named(f"{what}x", given).items(), model.input_shapes, strict=True)
+        ]
+        data.check_same_length(_named(f"{what}x", arrays))
+        return arrays
+
+
+def _makes_batches(x: Any) -> bool:
+    """Return whether x hands out batches of its own: Batches, a Dataset, a PyDataset or a generator."""
+    if isinstance(x, np.ndarray | list | tuple | Mapping) or hasattr(x, "__array__") or hasattr(x, "dtype"):
+        return False
+    return isinstance(x, Iterable) or (hasattr(x, "__getitem__") and hasattr(x, "__len__"))
+
+
+def _length(batches: Any) -> int | None:
+    """Return how many batches there are in a pass, if they can tell."""
+    try:
+        return len(batches)
+    except TypeError:
+        return None
+
+
+def _parts(raw: Any) -> tuple[Any, Any, Any]:
+    """Return (x, y, sample_weight) of a raw batch."""
+    if not isinstance(raw, tuple):
+        return raw, None, None
+    x, y, weight, *_ = (*raw, None, None, None)
+    return x, y, weight
+
+
+def _named(name: str, entries: Sequence[Any]) -> dict[str, Any]:
+    arrays = [np.asanyarray(entry) for entry in entries]
+    if len(arrays) == 1:
+        return {name: arrays[0]}
+    return {f"{name}[{i}]": array for i, array in enumerate(arrays)}
+
+
+def _first(x: Any) -> Any:
+    """Return the only array of x, or the first."""
+    return next(iter(x.values())) if isinstance(x, Mapping) else x[0] if isinstance(x, list | tuple) else x
+
+
+class _Epoch:
+    """The first epoch of ``Batches``, as often as it is iterated over."""
+
+    def __init__(self, batches: Batches) -> None:
+        self.batches = batches
+
+    def __len__(self) -> int:
+        return self.batches.steps(0)
+
+    def __iter__(self) -> Any:
+        return self.batches.epoch(0)
+
+
+class _Cut(Feed):
+    """The first steps of every pass."""
+
+    def __init__(self, feed: Feed, steps: int) -> None:
+        super().__init__(feed.run, min(steps, feed.length or steps), feed.convert)
+        self._limit = steps
+
+    def next_epoch(self) -> Any:
+        """Return the first batches of a new pass."""
+        for step, raw in enumerate(self.run()):
+            if step == self._limit:
+                return
+            yield self.convert(raw)

@@ -1,0 +1,170 @@
+"""Gathering rows: kernels against NumPy over dtypes, shapes and strides; and the cache of compiled code."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from minibatch.batching import gather as gather_module
+from minibatch.batching.blocks import Blocks
+from minibatch.batching.gather import gather, gather_scaled, gatherer, scale_into
+
+dtypes = st.sampled_from(["f4", "f8", "i1", "u1", "i2", "i8", "c16", "?", ">f4", "M8[s]", "U3", "S5", "f4,i8", "O"])
+
+
+def strided(x: np.ndarray, how: str) -> np.ndarray:
+    """Return x's values in another layout in memory."""
+    match how:
+        case "fortran":
+            return np.asfortranarray(x)
+        case "every other row":
+            return np.repeat(x, 2, axis=0)[::2]
+        case "backwards":
+            return np.ascontiguousarray(x[::-1])[::-1]
+        case "read-only":
+            x = x.copy()
+            x.flags.writeable = False
+            return x
+        case "unaligned":
+            raw = np.empty(x.nbytes + 1, np.uint8)[1:]
+            moved = raw.view(x.dtype).reshape(x.shape)
+            moved[...] = x
+            return moved
+        case _:
+            return x
+
+
+@given(data=st.data(), dtype=dtypes, long_row=st.sampled_from([1, 1024]))
+def test_gather_equals_indexing(data: st.DataObject, dtype: str, long_row: int) -> None:
+    shape = data.draw(hnp.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=9))
+    values = np.random.default_rng(0).integers(0, 2, shape)
+    x = values.astype(dtype) if "," not in dtype else np.ones(shape, dtype)
+    layouts = ["plain", "fortran", "every other row", "backwards", "read-only"]
+    x = strided(x, data.draw(st.sampled_from(layouts if dtype == "O" else [*layouts, "unaligned"])))
+    rows = np.array(data.draw(st.lists(st.integers(0, len(x) - 1), max_size=20)) if len(x) else [], np.intp)
+    before = gather_module.LONG_ROW
+    gather_module.LONG_ROW = long_row  # 1: every row that has whole words goes through the kernel
+    try:
+        found = gather(x, rows)
+    finally:
+        gather_module.LONG_ROW = before
+    assert found.dtype == x.dtype
+    assert found.flags.c_contiguous
+    np.testing.assert_array_equal(found, x[rows])
+    assert not np.shares_memory(found, x)
+
+
+@given(width=st.integers(0, 300), n=st.integers(1, 9), size=st.integers(0, 12), seed=st.integers(0, 99))
+def test_the_kernel_equals_indexing_at_every_width(width: int, n: int, size: int, seed: int) -> None:
+    from minibatch.batching.kernels import gather_rows
+
+    rng = np.random.default_rng(seed)
+    x, rows = rng.integers(0, 2**63, (n, width), np.uint64), rng.integers(0, n, size)
+    out = np.empty((size, width), np.uint64)
+    assert gather_rows(x, rows, 3, out) == size
+    np.testing.assert_array_equal(out, x[rows])
+
+
+@given(
+    shape=hnp.array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=17),
+    how=st.sampled_from(["plain", "every other row", "read-only", "unaligned"]),
+    scale=st.floats(-10, 10, width=32),
+    seed=st.integers(0, 99),
+)
+def test_scaled_gather_equals_numpy(shape: tuple[int, ...], how: str, scale: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    x = strided(rng.integers(0, 256, shape, np.uint8), how)
+    rows = rng.integers(0, len(x), rng.integers(0, 12))
+    found = gather_scaled(x, rows, scale)
+    np.testing.assert_array_equal(found, x[rows].astype(np.float32) * np.float32(scale))
+    reference = np.empty_like(found)
+    scale_into(x[rows], np.float32(scale), reference)
+    np.testing.assert_array_equal(found, reference)
+
+
+def test_all_256_values_are_scaled_exactly() -> None:
+    x = np.arange(256, dtype=np.uint8).reshape(1, -1)
+    found = gather_scaled(x, np.zeros(1, np.intp), 1 / 255)[0]
+    np.testing.assert_array_equal(found, np.float32(1 / 255) * np.arange(256, dtype=np.float32))
+
+
+def test_rows_beyond_the_batch_are_only_a_hint() -> None:
+    x = np.arange(4 * 256.0).reshape(4, 256)
+    for source in (x, x[:, ::2], x[:, :4].copy()):
+        out = np.empty((1, source.shape[1]))
+        gatherer(source)(np.array([2, 3, 0]), out)
+        np.testing.assert_array_equal(out[0], source[2])
+
+
+@pytest.mark.parametrize("x", [np.zeros((4, 300)), np.zeros(4), np.zeros((4, 6))[:, ::2]])
+@pytest.mark.parametrize("bad", [-1, 4])
+def test_rows_out_of_range(x: np.ndarray, bad: int) -> None:
+    with pytest.raises(IndexError, match=f"row {bad} is out of range for 4 samples"):
+        gather(x, np.array([0, bad]))
+
+
+def test_kernels_stop_at_a_bad_row() -> None:
+    from minibatch.batching import kernels
+
+    x, out = np.ones((3, 8), np.uint64), np.zeros((2, 8), np.uint64)
+    assert kernels.gather_rows(x, np.array([1, 3]), 1, out) == 1
+    images, floats = np.ones((3, 8), np.uint8), np.zeros((2, 8), np.float32)
+    assert kernels.gather_scaled(images, np.array([-1, 0]), 1, np.float32(1), floats) == 0
+
+
+def test_blocks_are_shared_with_nobody() -> None:
+    blocks = Blocks()
+    first = blocks.empty((10, 3), np.dtype("f4"))
+    part = first[2:3]
+    first_address = first.ctypes.data
+    del first
+    second = blocks.empty((10, 3), np.dtype("f4"))
+    assert not np.shares_memory(part, second)
+    view = memoryview(part)
+    del part
+    third = blocks.empty((10, 3), np.dtype("f4"))
+    assert third.ctypes.data != first_address
+    del view
+    assert blocks.empty((10, 3), np.dtype("f4")).ctypes.data == first_address
+
+
+RUN = """
+import numpy as np
+from minibatch.batching import Batches
+x = np.arange(40 * 256, dtype=np.float32).reshape(40, 256)
+batches = Batches(x, batch_size=8, seed=0)
+seen = np.concatenate([b[:, 0] for b in batches])
+assert sorted(seen.tolist()) == x[:, 0].tolist()
+images = Batches((x % 256).astype(np.uint8), batch_size=8, seed=0, scale=0.5)
+assert len(list(images)) == 5
+"""
+
+
+def run(code: str, **variables: str) -> None:
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": "0", **variables}
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, env=environment, timeout=120)
+
+
+def test_no_place_for_a_cache_costs_only_the_compile() -> None:
+    # What Numba sees where neither the package's directory nor the home can be written to. Permissions do
+    # not stop root, so the places that it would try are themselves taken away.
+    without = "import numba.core.caching as c; c.CacheImpl._locator_classes = []\n"
+    run(without + RUN, NUMBA_CACHE_DIR="")
+
+
+def test_a_missing_cache_directory_is_made(tmp_path: Path) -> None:
+    directory = tmp_path / "not" / "there"
+    run(RUN, NUMBA_CACHE_DIR=str(directory))
+    assert list(directory.rglob("*.nbi"))
+
+
+def test_without_the_compiler() -> None:
+    run(RUN, NUMBA_DISABLE_JIT="1")

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import inspect
+
+import numpy as np
+import pytest
+
+import minibatch as mb
+from minibatch.layers import Layer
+
+
+def test_a_layer_keeps_nothing_between_calls(rng: np.random.Generator) -> None:
+    """Two passes forward, then the two back in either order: each finds its own cache."""
+    layer = mb.layers.Dense(3, "tanh")
+    a, b = (rng.normal(size=(4, 2)).astype(np.float32) for _ in range(2))
+    layer(a)
+    (y_a, cache_a), (y_b, cache_b) = layer.forward(a), layer.forward(b)
+    dx_b = layer.backward(y_b, cache_b)
+    dx_a = layer.backward(y_a, cache_a)
+    kernel_a = layer.kernel.gradient.copy()
+    np.testing.assert_array_equal(layer.backward(*layer.forward(a)), dx_a)
+    np.testing.assert_array_equal(layer.kernel.gradient, kernel_a)
+    np.testing.assert_array_equal(layer.backward(*layer.forward(b)), dx_b)
+
+
+def test_names_as_keras_gives_them() -> None:
+    names = [mb.layers.Dense(1).name, mb.layers.Dense(1).name, mb.layers.Conv2D(1, 1).name]
+    names += [mb.layers.MaxPooling2D().name, mb.layers.Flatten().name, mb.layers.Dense(1, name="out").name]
+    assert names == ["dense", "dense_1", "conv2d", "max_pooling2d", "flatten", "out"]
+    assert mb.Input((3,)).name == "input_layer"
+
+
+@pytest.mark.parametrize(
+    ("make", "argument"),
+    [
+        (lambda **k: mb.layers.Dense(1, **k), "kernel_constraint"),
+        (lambda **k: mb.layers.Dense(1, **k), "dtype"),
+        (lambda **k: mb.layers.Conv2D(1, 1, **k), "data_format"),
+        (lambda **k: mb.layers.Dropout(0.1, **k), "noise_shape"),
+    ],
+)
+def test_an_argument_that_only_keras_has(make: object, argument: str) -> None:
+    with pytest.raises(TypeError, match=rf"the argument '{argument}' of Keras is not (supported yet|here)"):
+        make(**{argument: "something"})
+
+
+@pytest.mark.parametrize(
+    ("make", "arguments"),
+    [
+        (
+            lambda **k: mb.layers.Dense(1, **k),
+            {"kernel_regularizer": None, "bias_constraint": None, "activity_regularizer": None, "dtype": None},
+        ),
+        (
+            lambda **k: mb.layers.Conv2D(1, 1, **k),
+            {"data_format": None, "dilation_rate": (1, 1), "groups": 1},
+        ),
+        (lambda **k: mb.layers.Conv2D(1, 1, **k), {"data_format": "channels_last", "dilation_rate": 1}),
+        (lambda **k: mb.layers.Flatten(**k), {"data_format": "channels_last"}),
+        (lambda **k: mb.layers.Dropout(0.1, **k), {"noise_shape": None}),
+    ],
+)
+def test_an_argument_that_only_keras_has_may_say_what_is_so_anyway(
+    make: object, arguments: dict[str, object]
+) -> None:
+    make(**arguments)
+
+
+def test_an_argument_that_nobody_has_gets_near_misses() -> None:
+    with pytest.raises(TypeError, match=r"Dense\(\) has no argument 'activaton'.*'activation'"):
+        mb.layers.Dense(1, activaton="relu")
+
+
+def test_a_layer_is_built_for_one_shape() -> None:
+    layer = mb.layers.Dense(2, name="d")
+    layer(np.zeros((1, 3)))
+    with pytest.raises(ValueError, match=r"layer 'd' was built for samples of shape \(3,\); got \(4,\)"):
+        layer(np.zeros((1, 4)))
+
+
+def test_set_weights_that_fails_halfway_changes_nothing() -> None:
+    layer = mb.layers.Dense(2)
+    layer(np.zeros((1, 3)))
+    before = layer.get_weights()
+    for wrong in ([np.ones((3, 2)), np.ones(3)], [np.ones((3, 2))], [np.ones((3, 2)), np.array(["a", "b"])]):
+        with pytest.raises(ValueError, match=r"weight|could not convert"):
+            layer.set_weights(wrong)
+        for now, then in zip(layer.get_weights(), before, strict=True):
+            np.testing.assert_array_equal(now, then)
+
+
+def test_get_weights_are_copies() -> None:
+    layer = mb.layers.Dense(2)
+    layer(np.zeros((1, 3)))
+    layer.get_weights()[0][...] = 99
+    assert not (layer.kernel.value == 99).any()
+    layer.kernel.numpy()[...] = 99
+    np.asarray(layer.kernel)[...] = 99
+    assert not (layer.kernel.value == 99).any()
+
+
+def test_a_layer_with_weights_and_no_rule_for_per_sample_gradients() -> None:
+    class Scale(Layer):
+        def build(self, input_shape: tuple[int, ...]) -> None:
+            self.factor = self.add_weight("factor", (), "ones")
+
+    scale = Scale()
+    scale.ensure_built((2,))
+    with pytest.raises(TypeError, match="no rule for per-sample gradients: define per_sample_gradients"):
+        scale.per_sample_gradients(np.zeros((1, 2)), None)
+    assert mb.layers.Flatten().per_sample_gradients(np.zeros((1, 2)), None) == []
+
+
+@pytest.mark.parametrize("shape", [None, 20, (0,), (-1,), (2.5,), ("a",), (None, 3), (True,)])
+def test_input_needs_a_tuple_of_positive_integers(shape: object) -> None:
+    with pytest.raises(ValueError, match="Input: shape must be a tuple of positive integers"):
+        mb.Input(shape)
+
+
+def test_input_takes_numpy_integers() -> None:
+    assert mb.Input((np.int64(3), np.int32(2))).shape == (None, 3, 2)
+
+
+def test_every_layer_here_is_checked_by_differences() -> None:
+    """A new layer must come with a gradient check: add it to its test file, then to this list."""
+    layers = {
+        name
+        for name, item in vars(mb.layers).items()
+        if inspect.isclass(item) and issubclass(item, Layer) and item is not Layer
+    }
+    assert layers == {
+        "ActivatedLayer",
+        "Activation",
+        "Conv2D",
+        "Dense",
+        "Dropout",
+        "Flatten",
+        "MaxPooling2D",
+    }

@@ -1,0 +1,137 @@
+"""The gradient of a whole model's loss, by every parameter and every input entry."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from gradient_check import check_model
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import minibatch as mb
+
+L = mb.layers
+pytestmark = pytest.mark.usefixtures("float64")
+
+
+def one_hot(rng: np.random.Generator, n: int, k: int) -> np.ndarray:
+    return np.eye(k)[rng.integers(k, size=n)]
+
+
+@pytest.mark.parametrize("ending", ["dense softmax", "activation softmax", "softmax inside", "no softmax"])
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_softmax_and_crossentropy(ending: str, sparse: bool, weighted: bool, rng: np.random.Generator) -> None:
+    """The first two endings go through the logits in one piece, the others do not; all have the same calculus."""
+    last = {
+        "dense softmax": [L.Dense(4, "softmax")],
+        "activation softmax": [L.Dense(4), L.Activation("softmax")],
+        "softmax inside": [L.Dense(4, "softmax"), L.Flatten()],
+        "no softmax": [L.Dense(4, "sigmoid")],
+    }[ending]
+    model = mb.Sequential([mb.Input((3,)), L.Dense(5, "tanh"), *last])
+    model.compile("sgd", ("sparse_" if sparse else "") + "categorical_crossentropy")
+    assert model.objective.heads[0].on_logits == (ending in ("dense softmax", "activation softmax"))
+    x, y = rng.normal(size=(6, 3)), one_hot(rng, 6, 4)
+    check_model(model, x, y.argmax(1) if sparse else y, rng.uniform(0, 2, 6) if weighted else None)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "mse",
+        mb.losses.CategoricalCrossentropy(label_smoothing=0.2),
+        mb.losses.CategoricalCrossentropy(from_logits=True),
+    ],
+)
+def test_a_convolutional_network(loss: object, rng: np.random.Generator) -> None:
+    ending = L.Dense(3) if getattr(loss, "from_logits", False) or loss == "mse" else L.Dense(3, "softmax")
+    model = mb.Sequential(
+        [
+            mb.Input((5, 6, 2)),
+            L.Conv2D(3, 3, padding="same", activation="tanh"),
+            L.Conv2D(2, (2, 3), strides=(1, 2)),
+            L.Activation("sigmoid"),
+            L.MaxPooling2D(2),
+            L.Dropout(0.5),  # the identity in inference
+            L.Flatten(),
+            L.Dense(4, "elu"),
+            ending,
+        ]
+    )
+    model.compile("sgd", loss)
+    check_model(model, rng.normal(size=(3, 5, 6, 2)), one_hot(rng, 3, 3))
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_positions(sparse: bool, weighted: bool, rng: np.random.Generator) -> None:
+    """One prediction at each of 4 positions: y_pred (N, 4, 3)."""
+    model = mb.Sequential([mb.Input((4, 2)), L.Dense(3, "softmax")])
+    model.compile("sgd", ("sparse_" if sparse else "") + "categorical_crossentropy")
+    y = np.eye(3)[rng.integers(3, size=(5, 4))]
+    w = rng.uniform(0, 2, 5) if weighted else None
+    check_model(model, rng.normal(size=(5, 4, 2)), y.argmax(-1) if sparse else y, w)
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 10**6), batch=st.integers(1, 6))
+def test_the_gradient_of_a_batch_is_the_mean_over_its_samples(seed: int, batch: int) -> None:
+    rng = np.random.default_rng(seed)
+    model = mb.Sequential(
+        [mb.Input((4, 4, 1)), L.Conv2D(2, 3, activation="relu"), L.Flatten(), L.Dense(3, "softmax")]
+    )
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    x, y = rng.normal(size=(batch, 4, 4, 1)), rng.integers(3, size=batch)
+    loss, gradient = model.loss_and_gradient(x, y)
+    alone = [model.loss_and_gradient(x[i : i + 1], y[i : i + 1]) for i in range(batch)]
+    assert np.mean([value for value, _ in alone]) == pytest.approx(loss, rel=1e-12)
+    np.testing.assert_allclose(np.mean([g for _, g in alone], axis=0), gradient, rtol=1e-9, atol=1e-12)
+
+
+def test_loss_and_gradient_changes_nothing_and_returns_a_copy(rng: np.random.Generator) -> None:
+    model = mb.Sequential([mb.Input((3,)), L.Dense(2), L.Dropout(0.5)])
+    model.compile("adam", "mse")
+    theta = model.parameters.theta.copy()
+    x, y = rng.normal(size=(4, 3)), rng.normal(size=(4, 2))
+    loss, gradient = model.loss_and_gradient(x, y)
+    assert model.loss_and_gradient(x, y)[0] == loss  # inference mode: no dropout
+    kept = gradient.copy()
+    model.loss_and_gradient(-x, y)
+    np.testing.assert_array_equal(gradient, kept)
+    np.testing.assert_array_equal(model.parameters.theta, theta)
+    assert model.optimizer.iterations == 0
+
+
+def test_per_sample_gradients_through_the_watch(rng: np.random.Generator) -> None:
+    """``differentiate_each`` shows each layer what it needs to know sample i's own gradient."""
+    model = mb.Sequential(
+        [mb.Input((4, 4, 1)), L.Conv2D(2, 2, activation="tanh"), L.Flatten(), L.Dense(3, "softmax")]
+    )
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    x, y = rng.normal(size=(5, 4, 4, 1)), rng.integers(3, size=5)
+    each: dict[object, np.ndarray] = {}
+    outputs, caches = model.forward([x])
+
+    def watch(layer: L.Layer, dy: np.ndarray, cache: object) -> None:
+        each.update(zip(layer.weights, layer.per_sample_gradients(dy, cache), strict=True))
+
+    model.objective.differentiate_each([y], outputs, caches, watch)
+    for i in range(5):
+        _, gradient = model.loss_and_gradient(x[i : i + 1], y[i : i + 1])
+        for weight, piece in model.parameters.slices.items():
+            np.testing.assert_allclose(each[weight][i].ravel(), gradient[piece], rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("loss", [mb.losses.CategoricalCrossentropy, mb.losses.SparseCategoricalCrossentropy])
+def test_a_loss_told_to_expect_logits_after_a_softmax(loss: type[mb.losses.Loss], rng: np.random.Generator) -> None:
+    """As in Keras: a warning, and the loss of the softmax's input, not a softmax of a softmax."""
+    x, y = rng.normal(size=(4, 3)), np.arange(4) % 3
+    targets = np.eye(3)[y] if loss is mb.losses.CategoricalCrossentropy else y
+    model = mb.Sequential([mb.Input((3,)), L.Dense(3, "softmax")])
+    model.compile("sgd", loss())
+    expected = model.evaluate(x, targets, verbose=0)
+    model.compile("sgd", loss(from_logits=True))
+    with pytest.warns(UserWarning, match="from_logits=True, but the model ends in softmax"):
+        assert model.evaluate(x, targets, verbose=0) == expected
+    check_model(model, x, targets)
