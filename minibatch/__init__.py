@@ -17,6 +17,7 @@ from minibatch import (
     batching,
     callbacks,
     config,
+    data,
     datasets,
     initializers,
     layers,
@@ -24,6 +25,8 @@ from minibatch import (
     metrics,
     models,
     optimizers,
+    regularizers,
+    saving,
     utils,
 )
 from minibatch.batching import Batches
@@ -60,6 +63,7 @@ __all__ = [
     "batching",
     "callbacks",
     "config",
+    "data",
     "datasets",
     "initializers",
     "layers",
@@ -69,5 +73,7 @@ __all__ = [
     "noise",
     "optimizers",
     "plots",
+    "regularizers",
+    "saving",
     "utils",
 ]

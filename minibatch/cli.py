@@ -1,4 +1,4 @@
-"""The command line: ``python -m minibatch demo``."""
+"""The command line: ``python -m minibatch demo``, ``python -m minibatch arithmetic``."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"minibatch {minibatch.__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_demo(commands)
+    _add_arithmetic(commands)
     arguments = parser.parse_args(argv)
     try:
         status: int = arguments.run(arguments)
@@ -98,6 +99,31 @@ def _demo(arguments: argparse.Namespace) -> int:
     for path in [*figures, results]:
         print(f"  {path}")
     return 0
+
+
+def _add_arithmetic(commands: Any) -> None:
+    arithmetic = commands.add_parser(
+        "arithmetic",
+        help="batches, updates and samples seen, for every remainder policy",
+        description="What becomes of the remainder: every policy side by side, without any data.",
+    )
+    arithmetic.add_argument("n_samples", type=_positive, metavar="SAMPLES")
+    arithmetic.add_argument("batch_size", type=_positive, metavar="BATCH_SIZE")
+    arithmetic.add_argument("--epochs", type=_positive, default=1, metavar="N", help="(%(default)s)")
+    arithmetic.set_defaults(run=_arithmetic)
+
+
+def _arithmetic(arguments: argparse.Namespace) -> int:
+    from minibatch.batching import arithmetic_table
+
+    print(arithmetic_table(arguments.n_samples, arguments.batch_size, arguments.epochs))
+    return 0
+
+
+def _positive(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"expected a positive integer; got {text!r}")
+    return int(text)
 
 
 def _finite(value: Any) -> Any:

@@ -48,35 +48,59 @@ def assert_same_gradient(what: str, mine: Array, numerical: Array, rtol: float =
 
 def check_layer(
     layer: Layer,
-    x: Array,
+    x: Array | list[Array],
     training: bool = False,
     before: Callable[[], None] = lambda: None,
 ) -> None:
     """Check the gradients of sum(R * layer(x)), R random and fixed, by x and by every weight.
 
-    ``before`` runs before each forward pass; it can make a random layer repeat itself.
+    x may be a list, for a layer of several inputs; where backward returns None, x has no gradient. ``before`` runs
+    before each forward pass; it can make a random layer repeat itself.
     """
-    x = x.copy()
-    layer.ensure_built(x.shape[1:])
-    for weight in layer.weights:  # no gradient may hide behind a weight that is zero
-        weight.assign(weight.value + np.random.default_rng(len(weight.shape)).normal(0, 0.3, weight.shape))
+    x = [part.copy() for part in x] if isinstance(x, list) else x.copy()
+    inputs = x if isinstance(x, list) else [x]
+    shapes = [part.shape[1:] for part in inputs]
+    shape = layer.ensure_built(shapes if isinstance(x, list) else shapes[0])
+    for weight in layer.weights:  # no gradient may hide behind a weight that is zero; a variance stays positive
+        noise = np.random.default_rng(len(weight.shape)).normal(0, 0.3, weight.shape)
+        weight.assign(weight.value + (noise if weight.trainable else np.abs(noise)))
     before()
     y, cache = layer.forward(x, training)
-    assert y.shape == (len(x), *layer.output_shape_for(x.shape[1:]))
+    assert y.shape == (len(inputs[0]), *shape)
     R = np.random.default_rng(9).normal(size=y.shape)
 
     def f() -> float:
         before()
         return float((R * layer.forward(x, training)[0]).sum())
 
-    x_before, R_before = x.copy(), R.copy()
+    x_before, R_before = [part.copy() for part in inputs], R.copy()
+    for weight in layer.weights:
+        weight.gradient[...] = 99 if weight.trainable else 0  # backward is to write over it
     dx = layer.backward(R, cache)
-    gradients = [weight.gradient.copy() for weight in layer.weights]
-    np.testing.assert_array_equal(x, x_before, err_msg="backward changed x")
+    trainable = [weight for weight in layer.weights if weight.trainable]
+    gradients = [weight.gradient.copy() for weight in trainable]
+    for part, before_it in zip(inputs, x_before, strict=True):
+        np.testing.assert_array_equal(part, before_it, err_msg="backward changed x")
     np.testing.assert_array_equal(R, R_before, err_msg="backward changed dy")
-    assert_same_gradient(f"{layer.name}: dx", dx, numerical_gradient(f, x))
-    for weight, gradient in zip(layer.weights, gradients, strict=True):
+    if dx is not None:
+        for part, gradient in zip(inputs, dx if isinstance(x, list) else [dx], strict=True):
+            assert_same_gradient(f"{layer.name}: dx", gradient, numerical_gradient(f, part))
+    for weight, gradient in zip(trainable, gradients, strict=True):
         assert_same_gradient(f"{layer.name}: d{weight.name}", gradient, numerical_gradient(f, weight.value))
+
+
+def check_per_sample_gradients(layer: Layer, x: Array, training: bool = False) -> None:
+    """Check that each sample's gradient is what backward writes for a batch of that sample alone."""
+    layer.ensure_built(x.shape[1:])
+    y, cache = layer.forward(x, training)
+    R = np.random.default_rng(9).normal(size=y.shape)
+    each = layer.per_sample_gradients(R, cache)
+    trainable = [weight for weight in layer.weights if weight.trainable]
+    for i in range(len(x)):
+        layer.backward(R[i : i + 1], layer.forward(x[i : i + 1], training)[1])
+        for weight, gradient in zip(trainable, each, strict=True):
+            assert gradient.shape == (len(x), *weight.shape)
+            assert_same_gradient(f"{layer.name}: d{weight.name} of sample {i}", gradient[i], weight.gradient)
 
 
 def check_model(model: Model, x: Array, y: Array, sample_weight: Array | None = None, rtol: float = 1e-6) -> None:

@@ -15,7 +15,14 @@ FAN_IN, FAN_OUT = 3 * 3 * 40, 3 * 3 * 60
 
 @pytest.mark.parametrize(
     ("shape", "expected"),
-    [((), (1, 1)), ((5,), (5, 5)), ((3, 7), (3, 7)), ((3, 3, 2, 4), (18, 36)), ((2, 3, 4), (6, 8)), (SHAPE, (FAN_IN, FAN_OUT))],
+    [
+        ((), (1, 1)),
+        ((5,), (5, 5)),
+        ((3, 7), (3, 7)),
+        ((3, 3, 2, 4), (18, 36)),
+        ((2, 3, 4), (6, 8)),
+        (SHAPE, (FAN_IN, FAN_OUT)),
+    ],
 )
 def test_fans(shape: tuple[int, ...], expected: tuple[int, int]) -> None:
     assert initializers.fans(shape) == expected
@@ -26,6 +33,8 @@ def test_fans(shape: tuple[int, ...], expected: tuple[int, int]) -> None:
     [
         ("glorot_uniform", 2 / (FAN_IN + FAN_OUT), math.sqrt(6 / (FAN_IN + FAN_OUT))),
         ("he_uniform", 2 / FAN_IN, math.sqrt(6 / FAN_IN)),
+        ("lecun_uniform", 1 / FAN_IN, math.sqrt(3 / FAN_IN)),
+        ("lecun_normal", 1 / FAN_IN, 2 * math.sqrt(1 / FAN_IN) / 0.87962566103423978),
         ("random_uniform", 0.1**2 / 12, 0.05),
         # Cut at two standard deviations of the normal before the cut.
         ("glorot_normal", 2 / (FAN_IN + FAN_OUT), 2 * math.sqrt(2 / (FAN_IN + FAN_OUT)) / 0.87962566103423978),
@@ -66,7 +75,7 @@ def test_constants() -> None:
     np.testing.assert_array_equal(initializers.Constant(2.5)((2,), dtype="float64"), [2.5, 2.5])
 
 
-@pytest.mark.parametrize("name", sorted(set(INITIALIZERS) - {"zeros", "ones", "constant"}))
+@pytest.mark.parametrize("name", sorted(set(INITIALIZERS) - {"zeros", "ones", "constant", "identity"}))
 def test_seeds(name: str) -> None:
     kind = INITIALIZERS[name]
     one = kind(seed=5)
@@ -74,6 +83,69 @@ def test_seeds(name: str) -> None:
     np.testing.assert_array_equal(one((4, 5)), kind(seed=5)((4, 5)))
     assert not np.array_equal(one((4, 5)), kind(seed=6)((4, 5)))
     assert not np.array_equal(kind()((4, 5)), kind()((4, 5)))
+
+
+@pytest.mark.parametrize("shape", [(6, 4), (4, 6), (2, 3, 5), (5, 5)])
+def test_orthogonal(shape: tuple[int, ...]) -> None:
+    q = initializers.Orthogonal(gain=3.0, seed=1)(shape, "float64").reshape(-1, shape[-1])
+    product = q.T @ q if len(q) >= q.shape[1] else q @ q.T
+    np.testing.assert_allclose(product, 9 * np.eye(len(product)), atol=1e-12)
+    with pytest.raises(ValueError, match=r"at least two axes; got shape \(3,\)"):
+        initializers.Orthogonal()((3,))
+
+
+def test_identity() -> None:
+    np.testing.assert_array_equal(initializers.Identity(2.0)((2, 3)), [[2, 0, 0], [0, 2, 0]])
+    with pytest.raises(ValueError, match=r"Identity is for matrices; got shape \(2, 2, 2\)"):
+        initializers.Identity()((2, 2, 2))
+
+
+def test_fans_of_axes_that_are_named() -> None:
+    assert initializers.fans((4, 5, 6), [0, 2], [1]) == (24, 5)
+    w = initializers.VarianceScaling(mode="fan_out", seed=1, input_axes=[0], output_axes=[1, 2])((40, 30, 50))
+    assert w.var() == pytest.approx(1 / 1500, rel=0.05)
+
+
+def test_what_a_layer_may_be_given() -> None:
+    array = np.arange(6.0).reshape(2, 3)
+    layer = mb.layers.Dense(
+        3, kernel_initializer=array, bias_initializer=lambda shape, dtype: np.full(shape, 2, dtype)
+    )
+    np.testing.assert_array_equal(layer([[1.0, 1.0]]), [[5, 7, 9]])
+    with pytest.raises(ValueError, match=r"has shape \(2, 3\); the weight has \(3, 2\)"):
+        initializers.get(array)((3, 2))
+    with pytest.raises(ValueError, match=r"was asked for shape \(3,\); gave \(2,\)"):
+        initializers.get(lambda shape, dtype: np.zeros(2))((3,))
+    for given in (array, np.zeros):
+        with pytest.raises(TypeError, match="cannot be written"):
+            initializers.serialize(initializers.get(given))
+    assert initializers.get(None) is None
+
+
+def test_written_and_read() -> None:
+    for name in INITIALIZERS:
+        made = initializers.get(name)
+        written = initializers.serialize(made)
+        assert written["module"] == "keras.initializers"
+        again = initializers.deserialize(written)
+        assert type(again) is type(made)
+        assert again.get_config() == made.get_config()
+    assert initializers.HeNormal().get_config()["seed"] is None  # as in Keras: made again, it draws another
+    assert initializers.get({"class_name": "Constant", "config": {"value": 3.0}}).value == 3.0
+    row = {"class_name": "__numpy__", "config": {"value": [1.0, 2.0], "dtype": "float32"}}
+    read = initializers.deserialize(
+        {"module": "keras.initializers", "class_name": "Constant", "config": {"value": row}}
+    )
+    np.testing.assert_array_equal(read((2, 2)), [[1, 2], [1, 2]])
+
+
+def test_bad_arguments() -> None:
+    with pytest.raises(TypeError, match="HeNormal: seed must be an integer or None; got 'one'"):
+        initializers.HeNormal(seed="one")
+    with pytest.raises(TypeError, match=r"RandomNormal\(\) has no argument 'std'. Did you mean 'stddev'"):
+        initializers.RandomNormal(std=1.0)
+    with pytest.raises(AttributeError, match="Keras has 'STFT'"):
+        initializers.STFT  # noqa: B018
 
 
 def test_get() -> None:

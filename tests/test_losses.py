@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import copy
 import inspect
 import itertools
+import json
 
 import numpy as np
 import pytest
@@ -12,13 +14,25 @@ from hypothesis.extra import numpy as hnp
 
 import minibatch as mb
 from minibatch.losses import LOSSES, Loss
+from minibatch.losses.loss import REDUCTIONS
+from minibatch.utils.names import snake_case
 
 SHAPES = [(4, 3), (3, 2, 4), (2, 2, 2, 3), (1, 1), (1, 5)]  # the last axis is K, those in between are positions
 
 
 def cases() -> list[tuple[str, Loss, bool]]:
     """(name, loss, whether the targets are class numbers), every setting of every loss."""
-    found: list[tuple[str, Loss, bool]] = [("mse", mb.losses.MeanSquaredError(), False)]
+    elementwise = (
+        "MeanSquaredError MeanAbsoluteError MeanAbsolutePercentageError MeanSquaredLogarithmicError Huber LogCosh"
+    )
+    hinges = "Hinge SquaredHinge CategoricalHinge"
+    found: list[tuple[str, Loss, bool]] = [
+        (name, getattr(mb.losses, name)(), False) for name in f"{elementwise} {hinges} KLDivergence Poisson".split()
+    ]
+    found.append(("Huber, delta=0.2", mb.losses.Huber(delta=0.2), False))
+    for logits, smoothing in itertools.product([True, False], [0.0, 0.1]):
+        loss = mb.losses.BinaryCrossentropy(from_logits=logits, label_smoothing=smoothing)
+        found.append((f"binary, logits={logits}, smoothing={smoothing}", loss, False))
     for logits, smoothing in itertools.product([True, False], [0.0, 0.1]):
         loss = mb.losses.CategoricalCrossentropy(from_logits=logits, label_smoothing=smoothing)
         found.append((f"categorical, logits={logits}, smoothing={smoothing}", loss, False))
@@ -31,12 +45,16 @@ def cases() -> list[tuple[str, Loss, bool]]:
 CASES = pytest.mark.parametrize(("loss", "sparse"), [c[1:] for c in cases()], ids=[c[0] for c in cases()])
 
 
-def draw(loss: Loss, sparse: bool, shape: tuple[int, ...], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def draw(
+    loss: Loss, sparse: bool, shape: tuple[int, ...], rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """Return targets and predictions; probabilities that do not sum to one, since the losses divide by the sum."""
     if sparse:
         y = rng.integers(shape[-1], size=shape[:-1])
     else:
         y = rng.random(shape)  # not one-hot: soft targets must have the right gradient, too
+        if "hinge" in loss.name:
+            y = rng.choice([-1.0, 1.0], size=shape)
     return y, rng.normal(size=shape) if loss.from_logits else rng.uniform(0.05, 0.95, shape)
 
 
@@ -49,7 +67,9 @@ def test_every_loss_is_in_the_cases() -> None:
 @CASES
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("weighted", [False, True])
-def test_gradient(loss: Loss, sparse: bool, shape: tuple[int, ...], weighted: bool, rng: np.random.Generator) -> None:
+def test_gradient(
+    loss: Loss, sparse: bool, shape: tuple[int, ...], weighted: bool, rng: np.random.Generator
+) -> None:
     y, y_pred = draw(loss, sparse, shape, rng)
     w = rng.uniform(0, 3, len(y)) if weighted else None
     value, gradient = loss.of_batch(y, y_pred, w)
@@ -95,7 +115,9 @@ def test_the_gradient_at_probabilities_outside_the_clip(loss: Loss, sparse: bool
 def test_four_spellings_of_one_crossentropy(z: np.ndarray, labels: np.ndarray) -> None:
     p, one_hot = mb.activations.softmax(z.astype(np.float64)), np.eye(4)[labels]
     exact = mb.losses.CategoricalCrossentropy(from_logits=True)(one_hot, z)
-    assert mb.losses.SparseCategoricalCrossentropy(from_logits=True)(labels, z) == pytest.approx(exact, rel=1e-5, abs=1e-6)
+    assert mb.losses.SparseCategoricalCrossentropy(from_logits=True)(labels, z) == pytest.approx(
+        exact, rel=1e-5, abs=1e-6
+    )
     # From p in float32, clipped at 1e-7: exact as long as the true class has a probability well above that.
     if p[np.arange(3), labels].min() > 1e-5:
         for loss, y in (
@@ -177,12 +199,115 @@ def test_good_targets() -> None:
 def test_get() -> None:
     instance = mb.losses.MeanSquaredError()
     assert mb.losses.get(instance) is instance
-    for name in ("mse", "MSE", "mean_squared_error", "MeanSquaredError", mb.losses.MeanSquaredError):
+    for name in ("mse", "MSE", "mean_squared_error", "MeanSquaredError", mb.losses.MeanSquaredError, mb.losses.mse):
         assert isinstance(mb.losses.get(name), mb.losses.MeanSquaredError)
+    assert isinstance(mb.losses.get("crossentropy", (), (1,)), mb.losses.BinaryCrossentropy)
+    assert isinstance(mb.losses.get("ce", (), (3,)), mb.losses.SparseCategoricalCrossentropy)
+    assert isinstance(mb.losses.get("CE", (3,), (3,)), mb.losses.CategoricalCrossentropy)
+    with pytest.raises(ValueError, match="depends on the shapes"):
+        mb.losses.get("crossentropy")
+
+
+@CASES
+def test_written_and_read(loss: Loss, sparse: bool) -> None:
+    written = json.loads(json.dumps(mb.losses.serialize(loss)))
+    assert written["module"] == "keras.losses"
+    again = mb.losses.get(written)
+    assert type(again) is type(loss)
+    assert again.get_config() == loss.get_config()
+    function = mb.losses.serialize(getattr(mb.losses, snake_case(type(loss).__name__)))
+    assert type(mb.losses.deserialize(function)) is type(loss)
+
+
+# Reductions -------------------------------------------------------------------------------------------------
+
+
+@CASES
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("shape", [(4, 3), (3, 2, 4)], ids=str)
+def test_reductions(
+    loss: Loss, sparse: bool, reduction: str | None, shape: tuple[int, ...], rng: np.random.Generator
+) -> None:
+    """The gradient of every reduction, with weights of every shape; for an array of losses, that of their sum."""
+    loss = copy.copy(loss)
+    loss.reduction = reduction
+    y, p = draw(loss, sparse, shape, rng)
+    for w in (None, rng.uniform(0, 3, len(y)), rng.uniform(0, 3, shape[:-1]), rng.uniform(0, 3, (len(y), 1))):
+        if w is not None and w.ndim > len(shape) - 1:
+            continue
+        value, gradient = loss.of_batch(y, p, w)
+        assert loss.value(y, p, w) == value
+        factor = loss.call(y, p).size if reduction in (None, "none") else 1
+        numerical = numerical_gradient(lambda w=w, factor=factor: factor * loss.value(y, p, w), p)
+        assert_same_gradient(loss.name, gradient, numerical)
+
+
+def test_reductions_worked_by_hand() -> None:
+    # The losses are 5 and 2 (above); the weights 3 and 1.
+    y, p, w = [[0, 0], [0, 0]], [[1, 3], [2, 0]], [3, 1]
+    by_hand = {"sum_over_batch_size": 17 / 2, "mean": 17 / 2, "sum": 17, "mean_with_sample_weight": 17 / 4}
+    for reduction, expected in by_hand.items():
+        loss = mb.losses.MeanSquaredError(reduction=reduction)
+        assert loss(y, p, sample_weight=w) == expected
+        assert loss(y, p) == (7 if reduction == "sum" else 3.5)
+    for reduction in (None, "none"):
+        np.testing.assert_array_equal(mb.losses.MeanSquaredError(reduction=reduction)(y, p, w), [15, 2])
+    assert mb.losses.MeanSquaredError(reduction="mean_with_sample_weight")(y, p, sample_weight=[0, 0]) == 0
+
+
+@pytest.mark.parametrize("ignored", [-1, 1, 255])
+@pytest.mark.parametrize("logits", [True, False])
+def test_what_is_ignored_has_no_part(ignored: int, logits: bool, rng: np.random.Generator) -> None:
+    loss = mb.losses.SparseCategoricalCrossentropy(from_logits=logits, ignore_class=ignored)
+    p = rng.uniform(0.1, 0.9, (4, 3, 3))
+    y = np.where(rng.random((4, 3)) < 0.4, ignored, rng.choice([0, 2], size=(4, 3)))
+    y[0] = ignored
+    kept = y != ignored
+    value, gradient = loss.of_batch(loss.targets(y, (3, 3)), p)
+    # The mean over the positions that count, as if the others were not there.
+    plain = mb.losses.SparseCategoricalCrossentropy(from_logits=logits)
+    assert value == pytest.approx(plain.of_batch(y[kept], p[kept])[0], rel=1e-12)
+    assert_same_gradient("dp", gradient, numerical_gradient(lambda: loss.value(y, p), p))
+    assert not gradient[~kept].any()
+    everything = np.full((2, 3), ignored)
+    assert loss.value(everything, p[:2]) == 0
+    with pytest.raises(ValueError, match="class numbers must lie in"):
+        loss.targets([[7, 0, 0]], (3, 3))
+
+
+@given(
+    y=hnp.arrays(np.float32, (3, 4), elements=st.floats(-50, 50, width=32)),
+    p=hnp.arrays(np.float32, (3, 4), elements=st.floats(-50, 50, width=32)),
+    delta=st.floats(0.1, 10),
+)
+def test_relations_between_losses(y: np.ndarray, p: np.ndarray, delta: float) -> None:
+    """Huber lies below the parabola and, up to a constant, below the straight line; log cosh between Huber's bounds."""
+    squared, absolute = mb.losses.mean_squared_error(y, p), mb.losses.mean_absolute_error(y, p)
+    huber, log_cosh = mb.losses.huber(y, p, delta), mb.losses.log_cosh(y, p)
+    assert (huber <= squared / 2 * (1 + 1e-5) + 1e-6).all()
+    assert (huber <= delta * absolute * (1 + 1e-5) + 1e-6).all()
+    assert (log_cosh <= absolute * (1 + 1e-5)).all()
+    assert (log_cosh >= absolute - np.log(2) - 1e-5).all()
+    logits = mb.losses.BinaryCrossentropy(from_logits=True)
+    bits = (y > 0).astype(np.float32)
+    both = logits.values(bits, p) - logits.values(1 - bits, p)  # log p / (1 - p) is the logit
+    np.testing.assert_allclose(both, np.mean((1 - 2 * bits) * p, axis=-1), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("loss", ["binary_crossentropy", mb.losses.BinaryCrossentropy(label_smoothing=0.2)])
+def test_a_model_that_ends_in_a_sigmoid_is_trained_on_its_logits(loss: object) -> None:
+    model = mb.Sequential([mb.Input((2,)), mb.layers.Dense(1, "sigmoid", kernel_initializer="ones")])
+    model.compile("sgd", loss)
+    # sigmoid(200) is 1 in float32: by the probability the gradient would be 0.
+    value, gradient = model.loss_and_gradient(np.array([[100.0, 100.0]]), np.array([0.0]))
+    assert value == pytest.approx(200 if loss == "binary_crossentropy" else 180, rel=1e-5)
+    assert gradient[0] > 50
 
 
 def test_unknown_names() -> None:
-    with pytest.raises(ValueError, match="Unknown loss 'catgorical_crossentropy'. Did you mean 'categorical_crossentropy'"):
+    with pytest.raises(
+        ValueError, match="Unknown loss 'catgorical_crossentropy'. Did you mean 'categorical_crossentropy'"
+    ):
         mb.losses.get("catgorical_crossentropy")
     with pytest.raises(TypeError, match="a loss is a name or a minibatch.losses.Loss"):
         mb.losses.get(lambda y, p: 0)
@@ -191,20 +316,21 @@ def test_unknown_names() -> None:
 def test_bad_settings() -> None:
     with pytest.raises(ValueError, match=r"label_smoothing must lie in \[0, 1\]; got 1.5"):
         mb.losses.CategoricalCrossentropy(label_smoothing=1.5)
-    with pytest.raises(ValueError, match="reduction 'sum' is not supported yet"):
-        mb.losses.MeanSquaredError(reduction="sum")
+    with pytest.raises(ValueError, match="MeanSquaredError: unknown reduction 'summ'. Did you mean 'sum'"):
+        mb.losses.MeanSquaredError(reduction="summ")
 
 
 @pytest.mark.parametrize(
     ("make", "argument", "value"),
     [
         (mb.losses.CategoricalCrossentropy, "axis", 1),
-        (mb.losses.SparseCategoricalCrossentropy, "ignore_class", 0),
+        (mb.losses.SparseCategoricalCrossentropy, "axis", 0),
+        (mb.losses.BinaryCrossentropy, "axis", 0),
         (mb.losses.MeanSquaredError, "dtype", "float64"),
     ],
 )
-def test_an_argument_that_only_keras_has(make: type[Loss], argument: str, value: object) -> None:
-    with pytest.raises(TypeError, match=f"the argument '{argument}' of Keras is not supported yet"):
+def test_a_value_that_only_keras_has(make: type[Loss], argument: str, value: object) -> None:
+    with pytest.raises(ValueError, match=f"{make.__name__}: {argument} must be .*; got {value!r}"):
         make(**{argument: value})
     make(**{argument: -1 if argument == "axis" else None})  # Keras's default says nothing new
     with pytest.raises(TypeError, match="has no argument 'foo'"):

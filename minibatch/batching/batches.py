@@ -22,7 +22,6 @@ from minibatch.batching.structure import batch_maker
 BLOCK_BYTES, BLOCK_BATCHES = 1 << 21, 64
 
 
-
 class Batches:
     """Mini-batches of arrays, epoch after epoch.
 

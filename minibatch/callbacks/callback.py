@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+
+import numpy as np
 
 Logs = dict[str, Any]
 
@@ -17,21 +19,42 @@ class Callback:
         The model in training; ``model.stop_training = True`` ends the fit after the current batch (Keras's name).
     params : dict
         "epochs", "steps" (per epoch) and "verbose".
+    state_names : tuple of str
+        A class's own: the attributes that it changes during a fit, and that a fit taken up again needs.
 
     Notes
     -----
     ``logs`` holds the running numbers under the keys of ``History``: in batch methods, the mean of the epoch so
-    far. Epochs and batches are counted from 0.
+    far. Epochs and batches are counted from 0. What a callback puts into the logs of ``on_epoch_end`` reaches the
+    callbacks after it, and the history.
+
+    A fit that was killed can be taken up again, also in the middle of an epoch, and then ends as if nothing had
+    happened: if every callback gives what it keeps by ``state_dict`` and takes it back by ``load_state_dict``. For
+    attributes that are numbers, strings, None, or lists and dicts of these, naming them in ``state_names`` is
+    enough; whatever else a callback keeps (an open file, a random generator) it gives and takes by methods of its
+    own. A state is loaded at the point of the fit where it was taken: after the ``on_train_begin`` of all
+    callbacks, and for one taken inside an epoch, after the ``on_epoch_begin`` of that epoch. So what these two
+    methods set is overwritten.
 
     Examples
     --------
+    A callback that counts steps, over epochs and interruptions:
+
     >>> import minibatch as mb
     >>> class Steps(mb.callbacks.Callback):
+    ...     state_names = ("count",)
     ...     def on_train_begin(self, logs=None):
     ...         self.count = 0
     ...     def on_train_batch_end(self, batch, logs=None):
     ...         self.count += 1
+    >>> steps = Steps()
+    >>> steps.on_train_begin()
+    >>> steps.on_train_batch_end(0)
+    >>> steps.state_dict()
+    {'count': 1}
     """
+
+    state_names: tuple[str, ...] = ()
 
     def __init__(self) -> None:
         self.model: Any = None
@@ -44,6 +67,31 @@ class Callback:
     def set_model(self, model: Any) -> None:
         """Receive the model before training."""
         self.model = model
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what this callback keeps during a fit: a copy, which later steps do not change.
+
+        Returns
+        -------
+        dict of str
+            Values that JSON can hold; arrays, alone or in lists, only where there is no other way.
+        """
+        return {name: _copied(getattr(self, name)) for name in self.state_names}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take up a state that ``state_dict`` returned, and carry on from there.
+
+        Raises
+        ------
+        ValueError
+            If the state is that of something else: its names are not this callback's.
+        """
+        if set(state) != set(self.state_names):
+            raise ValueError(
+                f"{type(self).__name__}: a state holds {_listed(self.state_names)}; got one of {_listed(state)}."
+            )
+        for name, value in state.items():
+            setattr(self, name, _copied(value))
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Run before the first epoch."""
@@ -101,15 +149,41 @@ class Callback:
 _OLD_SPELLINGS = {"on_train_batch_begin": "on_batch_begin", "on_train_batch_end": "on_batch_end"}
 
 
+def _copied(value: Any) -> Any:
+    """Return a copy in plain Python; an array stays an array."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    if isinstance(value, dict):
+        return {key: _copied(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_copied(entry) for entry in value]
+    return value
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "nothing"
+
+
+def _flat(callbacks: Iterable[Any]) -> Iterator[Any]:
+    """Yield what lists in lists hold, as Keras takes them."""
+    for entry in callbacks:
+        if isinstance(entry, list | tuple):
+            yield from _flat(entry)
+        else:
+            yield entry
+
+
 class CallbackList:
-    """Callbacks, called in order.
+    """Callbacks, called in order; lists among them are taken apart.
 
     For each event only those callbacks that define it are called, found out once: an epoch of a million small
     steps pays nothing for the callbacks that do not look at steps.
     """
 
     def __init__(self, callbacks: Iterable[Callback], model: Any, params: dict[str, Any]) -> None:
-        self.callbacks = list(callbacks)
+        self.callbacks = sorted(_flat(callbacks), key=lambda callback: getattr(callback, "runs_last", False))
         for callback in self.callbacks:
             if not isinstance(callback, Callback):
                 raise TypeError(
@@ -128,6 +202,13 @@ class CallbackList:
             if any(name in vars(callback) for name in names)
             or any(getattr(type(callback), name) is not getattr(Callback, name) for name in names)
         ]
+
+    def restore(self, snapshot: Any) -> Any:
+        """Let ``BackupAndRestore``, if it is there, put the fit back; return the epoch and step to go on from."""
+        for callback in self.callbacks:
+            if hasattr(callback, "restore"):
+                return callback.restore(snapshot)
+        return None
 
     def __call__(self, event: str, *args: Any) -> None:
         """Call ``event`` on every callback."""

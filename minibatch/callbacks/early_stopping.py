@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
-from minibatch.callbacks.callback import Callback, Logs
-from minibatch.utils.names import near_misses
+from minibatch.callbacks.callback import Logs
+from minibatch.callbacks.monitor import MonitorCallback
 
 
-class EarlyStopping(Callback):
+class EarlyStopping(MonitorCallback):
     """Stop when the monitored number has not improved for ``patience`` epochs.
 
     Parameters
@@ -23,7 +22,7 @@ class EarlyStopping(Callback):
     verbose : {0, 1}
         1 says when it stops.
     mode : {"auto", "min", "max"}
-        Which way is better; "auto" takes min for losses and max for accuracies.
+        Which way is better; "auto" takes min for losses, and what a metric says of itself.
     baseline : float, optional
         A value that must be beaten, too, for the patience to start again.
     restore_best_weights : bool, default False
@@ -31,16 +30,34 @@ class EarlyStopping(Callback):
     start_from_epoch : int, default 0
         Earlier epochs are ignored, even for the best.
 
+    Attributes
+    ----------
+    best, best_epoch, best_weights
+        Of the best epoch so far (counted from 0); None, 0 and None before it.
+    stopped_epoch : int
+        The epoch after which it stopped; 0 if it did not.
+
     Raises
     ------
     ValueError
-        If ``mode`` is unknown, or is "auto" and ``monitor`` does not say which way is better.
+        At the end of the first epoch, if ``mode`` is "auto" and nothing says which way is better.
 
     Warns
     -----
     UserWarning
-        At the end of every epoch whose logs lack ``monitor``.
+        At the end of every epoch whose logs lack ``monitor``; for an unknown ``mode``.
+
+    Examples
+    --------
+    >>> import minibatch as mb
+    >>> model = mb.Sequential([mb.Input((1,)), mb.layers.Dense(1)])
+    >>> model.compile("sgd", "mse")
+    >>> stop = mb.callbacks.EarlyStopping(monitor="loss", min_delta=1e9, patience=3)
+    >>> len(model.fit([[1.0]], [2.0], epochs=10, verbose=0, callbacks=[stop]).epoch)
+    4
     """
+
+    state_names = ("best", "best_epoch", "best_weights", "stopped_epoch", "wait")
 
     def __init__(
         self,
@@ -53,14 +70,9 @@ class EarlyStopping(Callback):
         restore_best_weights: bool = False,
         start_from_epoch: int = 0,
     ) -> None:
-        super().__init__()
-        if mode not in ("auto", "min", "max"):
-            raise ValueError(f"EarlyStopping: unknown mode {mode!r}.{near_misses(mode, ('auto', 'min', 'max'))}")
-        self.monitor = monitor
-        self.min_delta = abs(min_delta)
+        super().__init__(monitor, mode, min_delta=min_delta)
         self.patience = patience
         self.verbose = verbose
-        self.mode = mode
         self.baseline = baseline
         self.restore_best_weights = restore_best_weights
         self.start_from_epoch = start_from_epoch
@@ -76,45 +88,19 @@ class EarlyStopping(Callback):
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self._start()
 
-    def _improves(self, current: float, reference: float | None) -> bool:
-        if reference is None:
-            return True
-        if self._larger_is_better():
-            return current - self.min_delta > reference
-        return current + self.min_delta < reference
-
-    def _larger_is_better(self) -> bool:
-        if self.mode != "auto":
-            return self.mode == "max"
-        name = self.monitor.removeprefix("val_")
-        if name.endswith(("accuracy", "acc")):
-            return True
-        if name.endswith(("loss", "error", "crossentropy", "mse")):
-            return False
-        raise ValueError(
-            f"EarlyStopping: whether a smaller or a larger {self.monitor!r} is better cannot be told from its "
-            "name; give mode='min' or mode='max'."
-        )
-
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        current = (logs or {}).get(self.monitor)
-        if current is None:
-            warnings.warn(
-                f"EarlyStopping: the monitored {self.monitor!r} is not in the logs; they hold "
-                f"{', '.join(logs or {})}.",
-                stacklevel=2,
-            )
-            return
-        if epoch < self.start_from_epoch:
+        super().on_epoch_end(epoch, logs)
+        current = self._monitored(logs)
+        if current is None or epoch < self.start_from_epoch:
             return
         if self.restore_best_weights and self.best_weights is None:
             self.best_weights, self.best_epoch = self.model.get_weights(), epoch
         self.wait += 1
-        if self._improves(current, self.best):
+        if self._is_improvement(current, self.best):
             self.best, self.best_epoch = current, epoch
             if self.restore_best_weights:
                 self.best_weights = self.model.get_weights()
-            if self.baseline is None or self._improves(current, self.baseline):
+            if self.baseline is None or self._is_improvement(current, self.baseline):
                 self.wait = 0
         elif self.wait >= self.patience and epoch > 0:
             self.stopped_epoch = epoch

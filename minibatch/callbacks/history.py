@@ -20,12 +20,15 @@ class History(Callback):
         "epochs", "steps", "verbose".
     """
 
+    state_names = ("epoch", "history")
+
     def __init__(self) -> None:
         super().__init__()
+        self.epoch: list[int] = []
         self.history: dict[str, list[Any]] = {}
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        self.epoch: list[int] = []
+        self.epoch = []
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         self.epoch.append(epoch)

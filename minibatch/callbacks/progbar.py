@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
+from typing import Any
+
+import numpy as np
 
 from minibatch.callbacks.callback import Callback, Logs
 
@@ -16,7 +19,8 @@ class ProgbarLogger(Callback):
     """Prints how far an epoch is, the time per step, and the logs.
 
     With ``verbose=1`` on a terminal or in a notebook the line is drawn again as the steps go by; anywhere else it
-    is printed once, when the epoch is over, without colours. With ``verbose=2`` it is one line without the bar.
+    is printed once, when the epoch is over, without colours. With ``verbose=2`` it is one line without the bar;
+    with 0 there is none.
     """
 
     def __init__(self) -> None:
@@ -25,12 +29,18 @@ class ProgbarLogger(Callback):
         self._start = self._last_drawn = self._after_first = 0.0
         self._drawn_width = 0
         self._step = 0
+        self._steps: int | None = None
+        self._dynamic = False
+
+    def set_params(self, params: dict[str, Any]) -> None:
+        super().set_params(params)
+        self._steps = params["steps"]
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self._in_fit = True
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        if self.params["epochs"] > 1:
+        if self.params["verbose"] and self.params["epochs"] > 1:
             print(f"Epoch {epoch + 1}/{self.params['epochs']}")
         self._begin()
 
@@ -64,7 +74,7 @@ class ProgbarLogger(Callback):
     def _begin(self) -> None:
         self._start, self._last_drawn = time.perf_counter(), 0.0
         self._drawn_width = self._step = 0
-        self._dynamic = self.params["verbose"] != 2 and (sys.stdout.isatty() or "ipykernel" in sys.modules)
+        self._dynamic = self.params["verbose"] not in (0, 2) and (sys.stdout.isatty() or "ipykernel" in sys.modules)
 
     def _draw(self, step: int, logs: Logs | None) -> None:
         """Draw the line again, if it can be drawn again and the last drawing was not just now."""
@@ -79,7 +89,10 @@ class ProgbarLogger(Callback):
             self._write(step, now, logs, final=False)
 
     def _finish(self, logs: Logs | None) -> None:
-        self._write(self._step, time.perf_counter(), logs, final=True)
+        if self._steps is None:
+            self._steps = self._step  # as long as this epoch will the next be, it is supposed
+        if self.params["verbose"]:
+            self._write(self._step, time.perf_counter(), logs, final=True)
 
     def _per_step(self, step: int, now: float) -> float:
         """Return the seconds per step; as in Keras, the first, which also warms things up, does not count."""
@@ -88,23 +101,27 @@ class ProgbarLogger(Callback):
         return (now - self._after_first) / (step - 1)
 
     def _write(self, step: int, now: float, logs: Logs | None, final: bool) -> None:
-        total = self.params["steps"] or step
+        total = self._steps
         per_step = self._per_step(step, now)
-        shown = f"{step:>{len(str(total))}}/{total}"
-        seconds = f"{now - self._start:.0f}s" if final else time_left(per_step * (total - step))
+        shown = f"{step:>7}/Unknown" if total is None else f"{step:>{len(str(total))}}/{total}"
+        seconds = f"{now - self._start:.0f}s"
+        if total is not None and not final:
+            seconds = time_left(per_step * (total - step))
         numbers = f"{seconds} {time_per_step(per_step)}{metrics_text(logs)}"
         if self.params["verbose"] == 2:
             print(f"{shown} - {seconds} - {time_per_step(per_step)}{metrics_text(logs)}")
             return
-        done = int(_BAR_WIDTH * step / max(total, 1))
         if not self._dynamic:
             print(f"{shown} {'━' * _BAR_WIDTH} {numbers}")
             return
-        width = len(f"{shown} {numbers}") + _BAR_WIDTH + 1
-        bar = f"\33[32m{'━' * done}\33[37m{'━' * (_BAR_WIDTH - done)}\33[0m"
+        bar, width = "", len(f"{shown} {numbers}")
+        if total is not None:
+            done = int(_BAR_WIDTH * step / max(total, 1))
+            bar = f" \33[32m{'━' * done}\33[37m{'━' * (_BAR_WIDTH - done)}\33[0m"
+            width += _BAR_WIDTH + 1
         blank = " " * max(self._drawn_width - width, 0)
         self._drawn_width = width
-        sys.stdout.write(f"\r\33[1m{shown}\33[0m {bar} {numbers}{blank}" + ("\n" if final else ""))
+        sys.stdout.write(f"\r\33[1m{shown}\33[0m{bar} {numbers}{blank}" + ("\n" if final else ""))
         sys.stdout.flush()
 
 
@@ -128,9 +145,12 @@ def time_per_step(seconds: float) -> str:
 
 
 def metrics_text(logs: Logs | None) -> str:
-    """Return " - accuracy: 0.9000 - loss: 0.3000"."""
-    return "".join(
-        f" - {name}: {value:.4f}" if abs(value) > 1e-3 else f" - {name}: {value:.4e}"
+    """Return " - accuracy: 0.9000 - loss: 0.3000"; of several numbers under one name, their mean."""
+    means = {
+        name: float(np.mean(value))
         for name, value in (logs or {}).items()
-        if isinstance(value, int | float)
+        if isinstance(value, int | float | np.number | np.ndarray | list | tuple)
+    }
+    return "".join(
+        f" - {name}: {mean:.4f}" if abs(mean) > 1e-3 else f" - {name}: {mean:.4e}" for name, mean in means.items()
     )

@@ -1,23 +1,255 @@
-"""Convolution of images: the same small dense layer at every position."""
+"""Convolution of sequences and images: the same small dense layer at every position."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from minibatch import initializers, regularizers
-from minibatch.layers.layer import ActivatedLayer, Cache, one_of, pair, positive
-from minibatch.layers.window import Window, image_shape, output_positions
+from minibatch.layers.correlation import correlate, input_gradient, kernel_gradient, kernel_gradient_of_each
+from minibatch.layers.layer import ActivatedLayer, Cache, one_of, positive
+from minibatch.layers.weight import Weight
+from minibatch.layers.window import Window, channels_last, integers, window_over
 from minibatch.typing import Array, IntOrPair
 
 
-class Conv2D(ActivatedLayer):
-    """y = f(patches(x) W + b), a patch of the image at a time.
+class Convolution(ActivatedLayer):
+    """What every convolution has: a window that slides, and a bias.
+
+    Subclasses add their kernels. ``rank`` 1 is for sequences (N, L, C), 2 for images (N, H, W, C); inside, a
+    sequence is an image one pixel high.
+    """
+
+    rank: ClassVar[int] = 2
+    paddings: ClassVar[tuple[str, ...]] = ("valid", "same")
+    window: Window
+    bias: Weight | None
+
+    def __init__(
+        self,
+        kernel_size: Any,
+        strides: Any,
+        padding: str,
+        data_format: str | None,
+        dilation_rate: Any,
+        activation: Any,
+        use_bias: bool,
+        bias_initializer: Any,
+        bias_regularizer: Any,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(activation, **kwargs)
+        kind = type(self).__name__
+        self.kernel_size = integers(kind, "kernel_size", kernel_size, self.rank)
+        self.strides = integers(kind, "strides", strides, self.rank)
+        self.padding = one_of(kind, "padding", padding, self.paddings)
+        self.data_format = channels_last(kind, data_format)
+        self.dilation_rate = integers(kind, "dilation_rate", dilation_rate, self.rank)
+        self.use_bias = use_bias
+        self.bias_initializer = initializers.get(bias_initializer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
+
+    def window_over(self, input_shape: tuple[int, ...]) -> Window:
+        """Return the window over samples of this shape, or raise a ValueError where it does not fit."""
+        layer = f"layer {self.name!r}"
+        return window_over(layer, input_shape, self.kernel_size, self.strides, self.padding, self.dilation_rate)
+
+    def add_bias(self, filters: int) -> Weight | None:
+        """Make the bias, one number for each filter, if there is to be one."""
+        if not self.use_bias:
+            return None
+        return self.add_weight("bias", (filters,), self.bias_initializer, regularizer=self.bias_regularizer)
+
+    def as_images(self, x: Array) -> Array:
+        """Return a batch of samples as (N, H, W, C)."""
+        return x.reshape(len(x), *self.window.image, x.shape[-1])
+
+    def as_maps(self, dz: Array) -> Array:
+        """Return the output's gradient as (N, OH, OW, F)."""
+        return dz.reshape(len(dz), *self.window.positions, dz.shape[-1])
+
+    def with_bias(self, z: Array) -> Array:
+        """Add the bias to the images z, in place; return them in the shape of the output."""
+        if self.bias is not None:
+            z += self.bias.value
+        return z.reshape(len(z), *self.window.positions[2 - self.rank :], z.shape[-1])
+
+    def bias_backward(self, dz: Array) -> None:
+        """Write the bias's gradient."""
+        if self.bias is not None:
+            dz.reshape(-1, dz.shape[-1]).sum(axis=0, out=self.bias.gradient)
+
+    def bias_gradient_of_each(self, dz: Array) -> list[Array]:
+        """Return [the bias's gradient for each sample alone, (N, F)], or [] without a bias."""
+        return [] if self.bias is None else [dz.reshape(len(dz), -1, dz.shape[-1]).sum(axis=1)]
+
+
+class Conv(Convolution):
+    """y = f(patches(x) W + b): what ``Conv1D`` and ``Conv2D`` share.
+
+    With ``groups`` G it is G convolutions side by side, each from its own C / G channels to its own F / G filters.
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: Any,
+        strides: Any,
+        padding: str,
+        data_format: str | None,
+        dilation_rate: Any,
+        groups: int,
+        activation: Any,
+        use_bias: bool,
+        kernel_initializer: Any,
+        bias_initializer: Any,
+        kernel_regularizer: Any,
+        bias_regularizer: Any,
+        **kwargs: Any,
+    ) -> None:
+        geometry = (kernel_size, strides, padding, data_format, dilation_rate)
+        super().__init__(*geometry, activation, use_bias, bias_initializer, bias_regularizer, **kwargs)
+        kind = type(self).__name__
+        self.filters = positive(kind, "filters", filters)
+        self.groups = positive(kind, "groups", groups)
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        if self.filters % self.groups:
+            raise ValueError(f"{kind}: filters must be a multiple of groups; got {filters} and {groups}.")
+        if max(self.strides) > 1 and max(self.dilation_rate) > 1:
+            raise ValueError(
+                f"{kind}: strides and dilation_rate cannot both be above 1; got {strides} and {dilation_rate}."
+            )
+
+    def build(self, input_shape: tuple[int, ...]) -> None:
+        self.window = self.window_over(input_shape)
+        shape = (*self.kernel_size, input_shape[-1] // self.groups, self.filters)
+        self.kernel = self.add_weight("kernel", shape, self.kernel_initializer, regularizer=self.kernel_regularizer)
+        self.bias = self.add_bias(self.filters)
+
+    def output_shape_for(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        positions = self.window_over(input_shape).positions
+        if input_shape[-1] % self.groups:
+            raise ValueError(
+                f"layer {self.name!r}: the channels must be a multiple of groups={self.groups}; "
+                f"got {input_shape[-1]} in samples of shape {input_shape}."
+            )
+        return (*positions[2 - self.rank :], self.filters)
+
+    def linear(self, x: Array, training: bool) -> tuple[Array, Cache]:
+        images, W, window = self.as_images(x), self._kernel(), self.window
+        z = _beside([correlate(images[..., c], W[..., f], window) for c, f in self._groups()])
+        return self.with_bias(z), x
+
+    def linear_backward(self, dz: Array, cache: Cache) -> Array:
+        x = cache
+        images, maps, W, window = self.as_images(x), self.as_maps(dz), self._kernel(), self.window
+        dW = _beside([kernel_gradient(images[..., c], maps[..., f], window) for c, f in self._groups()])
+        self.kernel.gradient[...] = dW.reshape(self.kernel.shape)
+        self.bias_backward(dz)
+        dx = _beside([input_gradient(maps[..., f], W[..., f], window) for _, f in self._groups()])
+        return dx.reshape(x.shape)
+
+    def per_sample_gradients(self, dy: Array, cache: Cache) -> list[Array]:
+        images, maps, window = self.as_images(cache), self.as_maps(dy), self.window
+        dW = _beside([kernel_gradient_of_each(images[..., c], maps[..., f], window) for c, f in self._groups()])
+        return [dW.reshape(len(dy), *self.kernel.shape), *self.bias_gradient_of_each(dy)]
+
+    def _kernel(self) -> Array:
+        """Return the kernel as (h, w, C / G, F)."""
+        return self.kernel.value.reshape(*self.window.size, *self.kernel.shape[-2:])
+
+    def _groups(self) -> list[tuple[slice, slice]]:
+        """Return, for each group, its channels and its filters."""
+        channels, filters = self.kernel.shape[-2], self.filters // self.groups
+        return [
+            (slice(g * channels, (g + 1) * channels), slice(g * filters, (g + 1) * filters))
+            for g in range(self.groups)
+        ]
+
+
+class Conv1D(Conv):
+    """y = f(patches(x) W + b): the same dense layer at every step of a sequence.
+
+    Axes: N samples, L steps, C channels in, F filters; k the kernel's steps; OL positions. x (N, L, C), kernel
+    (k, C / groups, F), bias (F,), y (N, OL, F). The kernel is not flipped.
+
+    Parameters
+    ----------
+    filters : int
+        F.
+    kernel_size : int
+        k.
+    strides : int, default 1
+    padding : {"valid", "same", "causal"}
+        "valid": OL = floor((L - reach) / s) + 1, where reach = (k - 1) dilation_rate + 1. "same": OL = ceil(L / s),
+        zeros on both sides. "causal": OL = ceil(L / s), zeros before the sequence only, so that output t depends on
+        the steps up to t.
+    data_format : {"channels_last"}, optional
+    dilation_rate : int, default 1
+        The distance between the steps that the kernel sees.
+    groups : int, default 1
+        Splits the channels and the filters into so many convolutions side by side.
+    activation : str, Activation or None
+        f; None is the identity.
+    use_bias : bool, default True
+    kernel_initializer, bias_initializer : str or Initializer
+        Glorot uniform and zeros.
+    kernel_regularizer, bias_regularizer : str, Regularizer or None
+        Penalties added to the loss.
+    name : str, optional
+
+    Raises
+    ------
+    ValueError
+        For sizes that are not positive integers, filters or channels that ``groups`` does not divide, strides
+        together with a dilation, samples that are not (L, C), and windows that do not fit.
+
+    Examples
+    --------
+    A running difference that never looks ahead:
+
+    >>> import minibatch as mb
+    >>> layer = mb.layers.Conv1D(1, 2, padding="causal")
+    >>> layer.ensure_built((4, 1))
+    (4, 1)
+    >>> layer.set_weights([[[[-1.0]], [[1.0]]], [0.0]])
+    >>> layer([[[1.0], [2.0], [4.0], [8.0]]]).ravel()
+    array([1., 1., 2., 4.], dtype=float32)
+    """
+
+    rank = 1
+    paddings = ("valid", "same", "causal")
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int | tuple[int],
+        strides: int | tuple[int] = 1,
+        padding: str = "valid",
+        data_format: str | None = None,
+        dilation_rate: int | tuple[int] = 1,
+        groups: int = 1,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        geometry = (kernel_size, strides, padding, data_format, dilation_rate, groups)
+        makers = (kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer)
+        super().__init__(filters, *geometry, activation, use_bias, *makers, **kwargs)
+
+
+class Conv2D(Conv):
+    """y = f(patches(x) W + b): the same dense layer at every position of an image.
 
     Axes: N samples, H height, W width, C channels in, F filters; h, w the kernel's; OH, OW positions.
-    x (N, H, W, C), kernel (h, w, C, F), bias (F,), y (N, OH, OW, F). Like every deep-learning library's it is a
-    cross-correlation: the kernel is not flipped.
+    x (N, H, W, C), kernel (h, w, C / groups, F), bias (F,), y (N, OH, OW, F). Like every deep-learning library's
+    it is a cross-correlation: the kernel is not flipped.
 
     Parameters
     ----------
@@ -27,13 +259,17 @@ class Conv2D(ActivatedLayer):
         (h, w).
     strides : int or (int, int), default (1, 1)
     padding : {"valid", "same"}
-    activation, use_bias, kernel_initializer, bias_initializer, name
-        As for ``Dense``.
+        "valid": OH = floor((H - reach) / s) + 1, where reach = (h - 1) dilation_rate + 1. "same": OH = ceil(H / s),
+        with zeros around; of an odd number of rows or columns the extra one is below, or right.
+    data_format, groups, activation, use_bias, name
+        As for ``Conv1D``; likewise the initializers and regularizers.
+    dilation_rate : int or (int, int), default (1, 1)
+        The distance between the pixels that the kernel sees.
 
     Raises
     ------
     ValueError
-        For sizes that are not positive integers, samples that are not images, and windows that do not fit.
+        As for ``Conv1D``; samples must be images (H, W, C).
 
     Examples
     --------
@@ -50,7 +286,9 @@ class Conv2D(ActivatedLayer):
         kernel_size: IntOrPair,
         strides: IntOrPair = (1, 1),
         padding: str = "valid",
-        *,
+        data_format: str | None = None,
+        dilation_rate: IntOrPair = (1, 1),
+        groups: int = 1,
         activation: Any = None,
         use_bias: bool = True,
         kernel_initializer: Any = "glorot_uniform",
@@ -59,70 +297,15 @@ class Conv2D(ActivatedLayer):
         bias_regularizer: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(activation, **kwargs)
-        self.filters = positive("Conv2D", "filters", filters)
-        self.kernel_size = pair("Conv2D", "kernel_size", kernel_size)
-        self.strides = pair("Conv2D", "strides", strides)
-        self.padding = one_of("Conv2D", "padding", padding, ("valid", "same"))
-        self.use_bias = use_bias
-        self.kernel_initializer = initializers.get(kernel_initializer)
-        self.bias_initializer = initializers.get(bias_initializer)
-        self.kernel_regularizer = regularizers.get(kernel_regularizer)
-        self.bias_regularizer = regularizers.get(bias_regularizer)
+        geometry = (kernel_size, strides, padding, data_format, dilation_rate, groups)
+        makers = (kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer)
+        super().__init__(filters, *geometry, activation, use_bias, *makers, **kwargs)
 
-    def build(self, input_shape: tuple[int, ...]) -> None:
-        channels = input_shape[-1]
-        self.window = Window(self.kernel_size, self.strides, self.padding, (input_shape[0], input_shape[1]))
-        self.kernel = self.add_weight(
-            "kernel", (*self.kernel_size, channels, self.filters), self.kernel_initializer
-        )
-        if self.use_bias:
-            self.bias = self.add_weight("bias", (self.filters,), self.bias_initializer)
 
-    def output_shape_for(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-        height, width, _ = image_shape(f"layer {self.name!r}", input_shape)
-        window = Window(self.kernel_size, self.strides, self.padding, (height, width))
-        return (*output_positions(f"layer {self.name!r}", window), self.filters)
+def _beside(parts: list[Array]) -> Array:
+    """Return the groups' parts as one array, beside each other on the last axis."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
 
-    def _patches(self, x: Array) -> Array:
-        """Return the patches of x as rows: (N, OH * OW, h * w * C)."""
-        patches = self.window.patches(self.window.pad(x))
-        n, oh, ow = patches.shape[:3]
-        return patches.reshape(n, oh * ow, -1)
 
-    def linear(self, x: Array, training: bool) -> tuple[Array, Cache]:
-        W = self.kernel.value.reshape(-1, self.filters)
-        z = self._patches(x).reshape(-1, len(W)) @ W
-        if self.use_bias:
-            z += self.bias.value
-        return z.reshape(len(x), *self.window.positions, self.filters), x
-
-    def linear_backward(self, dz: Array, cache: Cache) -> Array:
-        # The patches are made again: they are h * w times the size of x, and making them costs less than
-        # keeping them.
-        x = cache
-        d = dz.reshape(-1, self.filters)
-        A = self._patches(x).reshape(len(d), -1)
-        np.matmul(A.T, d, out=self.kernel.gradient.reshape(-1, self.filters))
-        if self.use_bias:
-            d.sum(axis=0, out=self.bias.gradient)
-        return self._input_gradient(dz)
-
-    def _input_gradient(self, dz: Array) -> Array:
-        """Return dx: each kernel entry (i, j) sends dz back to the pixels that it saw."""
-        window = self.window
-        (top, bottom), (left, right) = window.pads
-        (height, width), channels = window.image, self.kernel.shape[2]
-        dx = np.zeros((len(dz), height + top + bottom, width + left + right, channels), dtype=dz.dtype)
-        for i in range(self.kernel_size[0]):
-            for j in range(self.kernel_size[1]):
-                window.seen_from(dx, i, j)[...] += dz @ self.kernel.value[i, j].T
-        return window.crop(dx)
-
-    def per_sample_gradients(self, dy: Array, cache: Cache) -> list[Array]:
-        # g_i = A_i' D_i: the dense rule, summed over positions.
-        x = cache
-        D = dy.reshape(len(dy), -1, self.filters)
-        kernel = self._patches(x).transpose(0, 2, 1) @ D
-        kernel = kernel.reshape(len(dy), *self.kernel.shape)
-        return [kernel, D.sum(axis=1)] if self.use_bias else [kernel]
+#: Keras's other names for the same.
+Convolution1D, Convolution2D = Conv1D, Conv2D

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from minibatch.layers.layer import Cache, Layer
+from minibatch.layers.layer import Cache
+from minibatch.layers.noise import RandomLayer, fraction
 from minibatch.typing import Array
-from minibatch.utils.random import next_seed
 
 
-class Dropout(Layer):
+class Dropout(RandomLayer):
     """In training, set a fraction of the inputs to 0 and scale the rest up, so that the mean stays.
 
     y = x m / (1 - rate), m one independent coin per entry. Outside training y = x. Srivastava et al. 2014,
@@ -29,15 +29,18 @@ class Dropout(Layer):
     ------
     ValueError
         If ``rate`` is not such a number.
+
+    Examples
+    --------
+    >>> import minibatch as mb
+    >>> layer = mb.layers.Dropout(0.5, seed=0)
+    >>> layer([[1.0, 1.0, 1.0, 1.0]]), layer([[1.0, 1.0, 1.0, 1.0]], training=True)
+    (array([[1., 1., 1., 1.]], dtype=float32), array([[2., 2., 2., 0.]], dtype=float32))
     """
 
     def __init__(self, rate: float, *, seed: int | None = None, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        if isinstance(rate, bool) or not isinstance(rate, int | float | np.number) or not 0 <= rate <= 1:
-            raise ValueError(f"Dropout: rate must be a number from 0 to 1; got {rate!r}.")
-        self.rate = float(rate)
-        self.seed = next_seed() if seed is None else seed
-        self.generator = np.random.default_rng(self.seed)
+        super().__init__(seed=seed, **kwargs)
+        self.rate = fraction("Dropout", "rate", rate)
 
     def forward(self, x: Array, training: bool = False) -> tuple[Array, Cache]:
         if not training or self.rate == 0:

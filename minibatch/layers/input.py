@@ -10,7 +10,7 @@ from minibatch.layers.symbol import Symbol
 from minibatch.typing import Shape
 
 
-def Input(shape: Any = None, name: str | None = None, **unknown: Any) -> Symbol:
+def Input(shape: Any = None, *, name: str | None = None, **unknown: Any) -> Symbol:
     """Say what shape one sample has (no batch axis).
 
     It begins a ``Sequential``, or a graph of layers called on it (see ``Model``).
@@ -47,7 +47,7 @@ class InputLayer:
     name : str, optional
     """
 
-    def __init__(self, shape: Any = None, name: str | None = None, **unknown: Any) -> None:
+    def __init__(self, shape: Any = None, *, name: str | None = None, **unknown: Any) -> None:
         self.shape = _batch_shape("InputLayer", shape, unknown)
         self.name = name
 

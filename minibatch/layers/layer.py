@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -73,6 +73,10 @@ class Layer:
     array([[1., 2.]], dtype=float32)
     """
 
+    #: Arguments that Keras's layer of this name takes and this one does not, beyond those that most layers take
+    #: there; each with the values that ask for what happens here anyway.
+    keras_only: ClassVar[dict[str, tuple[Any, ...]]] = {}
+
     def __init__(
         self,
         *,
@@ -81,7 +85,7 @@ class Layer:
         input_shape: tuple[int, ...] | None = None,
         **unknown: Any,
     ) -> None:
-        refuse(self, unknown, _KERAS_ONLY)
+        refuse(self, unknown, _KERAS_ONLY | self.keras_only)
         self.name = name or unique_name(snake_case(type(self).__name__))
         self.trainable = trainable
         self.weights: list[Weight] = []
@@ -129,7 +133,7 @@ class Layer:
         )
 
     def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments by name: numbers, strings, lists and dicts, as Keras's files hold them.
+        """Return the constructor's arguments by name, in numbers, strings, lists and dicts, as Keras's files do.
 
         Every argument is read from the attribute of its name; a layer of your own that keeps its arguments so need
         not define this.
@@ -274,15 +278,6 @@ def _written(value: Any) -> Any:
     if isinstance(value, regularizers.Regularizer):
         return serialize(value, "regularizers")
     return plain(value)
-
-
-def pair(kind: str, argument: str, value: Any) -> tuple[int, int]:
-    """Return (height, width) from one positive integer or two."""
-    values = (value, value) if isinstance(value, int | np.integer) else value
-    ok = isinstance(values, tuple | list) and len(values) == 2
-    if not ok or any(isinstance(v, bool) or not isinstance(v, int | np.integer) or v < 1 for v in values):
-        raise ValueError(f"{kind}: {argument} must be a positive integer or two of them; got {value!r}.")
-    return int(values[0]), int(values[1])
 
 
 def one_of(kind: str, argument: str, value: Any, choices: tuple[str, ...]) -> str:

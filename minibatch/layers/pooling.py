@@ -2,20 +2,159 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from minibatch.layers.layer import Cache, Layer, one_of, pair
-from minibatch.layers.window import Window, image_shape, output_positions
+from minibatch.layers.layer import Cache, Layer, one_of
+from minibatch.layers.window import Window, channels_last, integers, window_over
 from minibatch.typing import Array, IntOrPair
 
 
-class MaxPooling2D(Layer):
+class Pooling(Layer):
+    """What max and average pooling share: a window that slides over sequences (rank 1) or images (rank 2).
+
+    Inside, a sequence is an image one pixel high. Subclasses define ``pool`` and ``pool_backward`` for images.
+    """
+
+    rank: ClassVar[int] = 2
+    window: Window
+
+    def __init__(self, pool_size: Any, strides: Any, padding: str, data_format: str | None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        kind = type(self).__name__
+        self.pool_size = integers(kind, "pool_size", pool_size, self.rank)
+        self.strides = self.pool_size if strides is None else integers(kind, "strides", strides, self.rank)
+        self.padding = one_of(kind, "padding", padding, ("valid", "same"))
+        self.data_format = channels_last(kind, data_format)
+
+    def build(self, input_shape: tuple[int, ...]) -> None:
+        self.window = self.window_over(input_shape)
+
+    def window_over(self, input_shape: tuple[int, ...]) -> Window:
+        """Return the window over samples of this shape, or raise a ValueError where it does not fit."""
+        return window_over(f"layer {self.name!r}", input_shape, self.pool_size, self.strides, self.padding)
+
+    def output_shape_for(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        return (*self.window_over(input_shape).positions[2 - self.rank :], input_shape[-1])
+
+    def forward(self, x: Array, training: bool = False) -> tuple[Array, Cache]:
+        y, cache = self.pool(x.reshape(len(x), *self.window.image, x.shape[-1]))
+        return y.reshape(len(x), *self.window.positions[2 - self.rank :], x.shape[-1]), cache
+
+    def backward(self, dy: Array, cache: Cache) -> Array:
+        channels = dy.shape[-1]
+        dx = self.pool_backward(dy.reshape(len(dy), *self.window.positions, channels), cache)
+        return dx.reshape(len(dy), *self.window.image[2 - self.rank :], channels)
+
+    def pool(self, x: Array) -> tuple[Array, Cache]:
+        """Return (y, cache): y (N, OH, OW, C) for x (N, H, W, C)."""
+        raise TypeError(f"{type(self).__name__} must define pool(x).")
+
+    def pool_backward(self, dy: Array, cache: Cache) -> Array:
+        """Return dx (N, H, W, C) for dy (N, OH, OW, C)."""
+        raise TypeError(f"{type(self).__name__} must define pool_backward(dy, cache).")
+
+
+class MaxPooling(Pooling):
     """The largest value in each window of each channel.
 
-    x (N, H, W, C) to y (N, OH, OW, C). The gradient goes to the entry that was the largest; of several equal
-    ones, to the first (row by row), as in TensorFlow.
+    The gradient goes to the entry that was the largest; of several equal ones, to the first (row by row), as in
+    TensorFlow.
+    """
+
+    def pool(self, x: Array) -> tuple[Array, Cache]:
+        # The largest over the window's entries, one whole image of entries at a time: h * w passes over
+        # contiguous channels beat one pass over a six-axis view.
+        padded = self.window.pad(x, value=-np.inf)
+        first, *rest = self.window.entries
+        y = self.window.seen_from(padded, *first).copy()
+        for i, j in rest:
+            np.maximum(y, self.window.seen_from(padded, i, j), out=y)
+        return y, (padded, y)
+
+    def pool_backward(self, dy: Array, cache: Cache) -> Array:
+        padded, y = cache
+        dx = np.zeros_like(padded)
+        waiting = np.ones(y.shape, dtype=bool)
+        for i, j in self.window.entries:
+            here = waiting & (self.window.seen_from(padded, i, j) == y)
+            self.window.seen_from(dx, i, j)[...] += dy * here
+            waiting &= ~here
+        return self.window.crop(dx)
+
+
+class AveragePooling(Pooling):
+    """The mean of the pixels in each window of each channel; the padding is not counted."""
+
+    def build(self, input_shape: tuple[int, ...]) -> None:
+        super().build(input_shape)
+        ones = self.window.pad(np.ones((1, *self.window.image, 1)))
+        #: How many pixels of the image each position sees: (OH, OW, 1).
+        self.seen = self.window.patches(ones).sum(axis=(3, 4))[0]
+
+    def pool(self, x: Array) -> tuple[Array, Cache]:
+        padded = self.window.pad(x)
+        y = np.zeros((len(x), *self.window.positions, x.shape[-1]), dtype=x.dtype)
+        for i, j in self.window.entries:
+            y += self.window.seen_from(padded, i, j)
+        y /= self.seen
+        return y, None
+
+    def pool_backward(self, dy: Array, cache: Cache) -> Array:
+        share = (dy / self.seen).astype(dy.dtype, copy=False)
+        dx = np.zeros((len(dy), *self.window.padded, dy.shape[-1]), dtype=dy.dtype)
+        for i, j in self.window.entries:
+            self.window.seen_from(dx, i, j)[...] += share
+        return self.window.crop(dx)
+
+
+class MaxPooling1D(MaxPooling):
+    """The largest value in each window of each channel of a sequence.
+
+    x (N, L, C) to y (N, OL, C). The gradient goes to the step that was the largest; of several equal ones, to the
+    first.
+
+    Parameters
+    ----------
+    pool_size : int, default 2
+    strides : int, optional
+        By default the pool size: windows side by side.
+    padding : {"valid", "same"}
+        "valid" leaves out what does not fill a window; "same" makes OL = ceil(L / strides).
+    data_format : {"channels_last"}, optional
+    name : str, optional
+
+    Raises
+    ------
+    ValueError
+        For sizes that are not positive integers, samples that are not (L, C), and windows that do not fit.
+
+    Examples
+    --------
+    >>> import minibatch as mb
+    >>> mb.layers.MaxPooling1D(3, strides=1)([[[1.0], [5.0], [2.0], [4.0]]]).ravel()
+    array([5., 5.], dtype=float32)
+    """
+
+    rank = 1
+
+    def __init__(
+        self,
+        pool_size: int | tuple[int] = 2,
+        strides: int | tuple[int] | None = None,
+        padding: str = "valid",
+        data_format: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(pool_size, strides, padding, data_format, **kwargs)
+
+
+class MaxPooling2D(MaxPooling):
+    """The largest value in each window of each channel of an image.
+
+    x (N, H, W, C) to y (N, OH, OW, C). The gradient goes to the pixel that was the largest; of several equal ones,
+    to the first (row by row), as in TensorFlow.
 
     Parameters
     ----------
@@ -23,8 +162,14 @@ class MaxPooling2D(Layer):
     strides : int or (int, int), optional
         By default the pool size: windows side by side.
     padding : {"valid", "same"}
-        "valid" leaves out what does not fill a window.
-    name : str, optional
+        "valid" leaves out what does not fill a window; "same" makes OH = ceil(H / strides).
+    data_format, name
+        As for ``MaxPooling1D``.
+
+    Raises
+    ------
+    ValueError
+        For sizes that are not positive integers, samples that are not images, and windows that do not fit.
 
     Examples
     --------
@@ -41,41 +186,77 @@ class MaxPooling2D(Layer):
         pool_size: IntOrPair = (2, 2),
         strides: IntOrPair | None = None,
         padding: str = "valid",
+        data_format: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.pool_size = pair("MaxPooling2D", "pool_size", pool_size)
-        self.strides = self.pool_size if strides is None else pair("MaxPooling2D", "strides", strides)
-        self.padding = one_of("MaxPooling2D", "padding", padding, ("valid", "same"))
+        super().__init__(pool_size, strides, padding, data_format, **kwargs)
 
-    def build(self, input_shape: tuple[int, ...]) -> None:
-        self.window = Window(self.pool_size, self.strides, self.padding, (input_shape[0], input_shape[1]))
 
-    def output_shape_for(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-        height, width, channels = image_shape(f"layer {self.name!r}", input_shape)
-        window = Window(self.pool_size, self.strides, self.padding, (height, width))
-        return (*output_positions(f"layer {self.name!r}", window), channels)
+class AveragePooling1D(AveragePooling):
+    """The mean of each window of each channel of a sequence.
 
-    def _entries(self) -> list[tuple[int, int]]:
-        """Return the entries (i, j) of the window, row by row."""
-        return [(i, j) for i in range(self.pool_size[0]) for j in range(self.pool_size[1])]
+    x (N, L, C) to y (N, OL, C). With ``padding="same"`` a window at an end takes the mean of the steps that are
+    there, as in Keras.
 
-    def forward(self, x: Array, training: bool = False) -> tuple[Array, Cache]:
-        # The largest over the window's entries, one whole image of entries at a time: h * w passes over
-        # contiguous channels beat one pass over a six-axis view.
-        padded = self.window.pad(x, value=-np.inf)
-        first, *rest = self._entries()
-        y = self.window.seen_from(padded, *first).copy()
-        for i, j in rest:
-            np.maximum(y, self.window.seen_from(padded, i, j), out=y)
-        return y, (padded, y)
+    Parameters
+    ----------
+    pool_size : int
+    strides, padding, data_format, name
+        As for ``MaxPooling1D``, which raises for the same reasons.
 
-    def backward(self, dy: Array, cache: Cache) -> Array:
-        padded, y = cache
-        dx = np.zeros_like(padded)
-        waiting = np.ones(y.shape, dtype=bool)
-        for i, j in self._entries():
-            here = waiting & (self.window.seen_from(padded, i, j) == y)
-            self.window.seen_from(dx, i, j)[...] += dy * here
-            waiting &= ~here
-        return self.window.crop(dx)
+    Examples
+    --------
+    >>> import minibatch as mb
+    >>> mb.layers.AveragePooling1D(2, padding="same")([[[1.0], [3.0], [5.0]]]).ravel()
+    array([2., 5.], dtype=float32)
+    """
+
+    rank = 1
+
+    def __init__(
+        self,
+        pool_size: int | tuple[int],
+        strides: int | tuple[int] | None = None,
+        padding: str = "valid",
+        data_format: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(pool_size, strides, padding, data_format, **kwargs)
+
+
+class AveragePooling2D(AveragePooling):
+    """The mean of each window of each channel of an image.
+
+    x (N, H, W, C) to y (N, OH, OW, C). With ``padding="same"`` a window at an edge takes the mean of the pixels
+    that are there, as in Keras.
+
+    Parameters
+    ----------
+    pool_size : int or (int, int)
+    strides, padding, data_format, name
+        As for ``MaxPooling2D``, which raises for the same reasons.
+
+    Examples
+    --------
+    >>> import minibatch as mb
+    >>> import numpy as np
+    >>> x = np.arange(16.0).reshape(1, 4, 4, 1)
+    >>> mb.layers.AveragePooling2D(2)(x)[0, :, :, 0]
+    array([[ 2.5,  4.5],
+           [10.5, 12.5]], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        pool_size: IntOrPair,
+        strides: IntOrPair | None = None,
+        padding: str = "valid",
+        data_format: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(pool_size, strides, padding, data_format, **kwargs)
+
+
+#: Keras's other names for the same.
+MaxPool1D, MaxPool2D = MaxPooling1D, MaxPooling2D
+AvgPool1D, AvgPool2D = AveragePooling1D, AveragePooling2D

@@ -1,14 +1,97 @@
-"""The fraction of samples that are right, for each way of writing targets."""
+"""The fraction of samples that are right, for each way of writing targets; as functions and as metrics."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from minibatch.metrics.metric import MeanOverSamples
+import numpy as np
+
+from minibatch import config
+from minibatch.losses.crossentropy import kind_of_targets
+from minibatch.metrics.metric import same_rank
+from minibatch.metrics.reduction import MeanMetricWrapper
 from minibatch.typing import Array
 
 
-class CategoricalAccuracy(MeanOverSamples):
+def accuracy(y_true: Any, y_pred: Any) -> Array:
+    """Return 1 where a prediction is the target, 0 elsewhere."""
+    y, p = same_rank(np.asarray(y_true), np.asarray(y_pred))
+    return _numbers(y == p)
+
+
+def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Array:
+    """Return 1 where (y_pred > threshold) is y_true, 0 elsewhere."""
+    y, p = same_rank(np.asarray(y_true), np.asarray(y_pred))
+    return _numbers(y == (p > threshold))
+
+
+def categorical_accuracy(y_true: Any, y_pred: Any) -> Array:
+    """Return 1 where the largest prediction is where the largest target is, 0 elsewhere; over the last axis."""
+    return _numbers(np.argmax(y_true, axis=-1) == np.argmax(y_pred, axis=-1))
+
+
+def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Array:
+    """Return 1 where the largest prediction is at the target's class number, 0 elsewhere; over the last axis."""
+    labels, best = _labels(y_true, np.asarray(y_pred)), np.argmax(y_pred, axis=-1)
+    matches = _numbers(labels == best)
+    return matches[..., 0] if matches.ndim > 1 and matches.shape[-1] == 1 else matches
+
+
+def top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Array:
+    """Return 1 where the target of largest value is among the ``k`` largest predictions, 0 elsewhere."""
+    return sparse_top_k_categorical_accuracy(np.argmax(y_true, axis=-1), y_pred, k)
+
+
+def sparse_top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5, from_sorted_ids: bool = False) -> Array:
+    """Return 1 where the target's class number is among the ``k`` largest predictions, 0 elsewhere.
+
+    Predictions that tie with the k-th largest are all among them, as in Keras.
+
+    Parameters
+    ----------
+    y_true : array_like, shape (N, ...)
+    y_pred : array_like, shape (N, ..., K)
+        With ``from_sorted_ids`` the class numbers themselves, the likeliest first.
+    k : int, default 5
+    from_sorted_ids : bool, default False
+    """
+    p = np.asarray(y_pred)
+    labels = _labels(y_true, p)[..., None]
+    if from_sorted_ids:
+        return _numbers((p[..., :k] == labels).any(axis=-1))
+    labels = labels.astype(np.intp)
+    inside = (labels >= 0) & (labels < p.shape[-1])
+    score = np.take_along_axis(p, np.where(inside, labels, 0), axis=-1)
+    return _numbers(inside[..., 0] & np.isfinite(score[..., 0]) & ((p > score).sum(axis=-1) < k))
+
+
+def _labels(y_true: Any, y_pred: Array) -> Array:
+    """Return class numbers of the shape of y_pred without its last axis, from those or from a column of them."""
+    y = np.asarray(y_true)
+    return y[..., 0] if y.ndim == y_pred.ndim and y.shape[-1] == 1 else y
+
+
+def _numbers(matches: Array) -> Array:
+    return matches.astype(config.floatx())
+
+
+class Accuracy(MeanMetricWrapper):
+    """The fraction of predictions that are the target.
+
+    Examples
+    --------
+    >>> import minibatch as mb
+    >>> mb.metrics.Accuracy()([1, 2, 3, 4], [0, 2, 3, 4])
+    0.75
+    """
+
+    _direction = "up"
+
+    def __init__(self, name: str | None = "accuracy", dtype: str | None = None) -> None:
+        super().__init__(accuracy, name, dtype)
+
+
+class CategoricalAccuracy(MeanMetricWrapper):
     """The fraction of samples whose largest prediction is where the one-hot target is.
 
     Examples
@@ -20,42 +103,77 @@ class CategoricalAccuracy(MeanOverSamples):
     0.5
     """
 
-    def call(self, y_true: Array, y_pred: Array) -> Array:
-        matches: Array = y_true.argmax(axis=-1) == y_pred.argmax(axis=-1)
-        return matches
+    _direction = "up"
+
+    def __init__(self, name: str | None = "categorical_accuracy", dtype: str | None = None) -> None:
+        super().__init__(categorical_accuracy, name, dtype)
 
 
-class SparseCategoricalAccuracy(MeanOverSamples):
+class SparseCategoricalAccuracy(MeanMetricWrapper):
     """The fraction of samples whose largest prediction is at the target's class number."""
 
-    def call(self, y_true: Array, y_pred: Array) -> Array:
-        labels = y_true[..., 0] if y_true.ndim == y_pred.ndim and y_true.shape[-1] == 1 else y_true
-        matches: Array = labels == y_pred.argmax(axis=-1)
-        return matches
+    _direction = "up"
+
+    def __init__(self, name: str | None = "sparse_categorical_accuracy", dtype: str | None = None) -> None:
+        super().__init__(sparse_categorical_accuracy, name, dtype)
 
 
-class BinaryAccuracy(MeanOverSamples):
+class BinaryAccuracy(MeanMetricWrapper):
     """The fraction of predictions on the right side of ``threshold``.
 
     Parameters
     ----------
     name : str, default "binary_accuracy"
+    dtype : str, optional
+        As for ``Metric``.
     threshold : float, default 0.5
     """
 
-    def __init__(self, name: str | None = None, *, threshold: float = 0.5, **unknown: Any) -> None:
-        super().__init__(name, **unknown)
+    _direction = "up"
+
+    def __init__(
+        self, name: str | None = "binary_accuracy", dtype: str | None = None, threshold: float = 0.5
+    ) -> None:
         self.threshold = threshold
-
-    def call(self, y_true: Array, y_pred: Array) -> Array:
-        matches: Array = y_true == (y_pred > self.threshold)
-        return matches.mean(axis=-1) if matches.ndim > 1 else matches
+        super().__init__(binary_accuracy, name, dtype, threshold=threshold)
 
 
-def accuracy_for(y_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> type[MeanOverSamples]:
+class TopKCategoricalAccuracy(MeanMetricWrapper):
+    """The fraction of samples whose one-hot target is among the ``k`` largest predictions (default 5)."""
+
+    _direction = "up"
+
+    def __init__(
+        self, k: int = 5, name: str | None = "top_k_categorical_accuracy", dtype: str | None = None
+    ) -> None:
+        self.k = k
+        super().__init__(top_k_categorical_accuracy, name, dtype, k=k)
+
+
+class SparseTopKCategoricalAccuracy(MeanMetricWrapper):
+    """The fraction of samples whose class number is among the ``k`` largest predictions (default 5).
+
+    With ``from_sorted_ids`` predictions are class numbers, the likeliest first.
+    """
+
+    _direction = "up"
+
+    def __init__(
+        self,
+        k: int = 5,
+        name: str | None = "sparse_top_k_categorical_accuracy",
+        dtype: str | None = None,
+        from_sorted_ids: bool = False,
+    ) -> None:
+        self.k, self.from_sorted_ids = k, from_sorted_ids
+        super().__init__(sparse_top_k_categorical_accuracy, name, dtype, k=k, from_sorted_ids=from_sorted_ids)
+
+
+def accuracy_for(y_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> type[MeanMetricWrapper]:
     """Return the class that "accuracy" means for these shapes of one target and one prediction, by Keras's rule."""
-    if output_shape[-1:] == (1,):
-        return BinaryAccuracy
-    if len(y_shape) < len(output_shape) or y_shape[-1:] == (1,):
-        return SparseCategoricalAccuracy
-    return CategoricalAccuracy
+    kinds: dict[str, type[MeanMetricWrapper]] = {
+        "binary": BinaryAccuracy,
+        "sparse": SparseCategoricalAccuracy,
+        "categorical": CategoricalAccuracy,
+    }
+    return kinds[kind_of_targets(y_shape, output_shape)]

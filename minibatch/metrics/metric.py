@@ -2,105 +2,106 @@
 
 from __future__ import annotations
 
-from typing import Any
+import copy
+from typing import Any, Literal
 
-import numpy as np
-
+from minibatch import config
+from minibatch.losses.loss import check_dtype
 from minibatch.typing import Array
-from minibatch.utils.names import refuse, snake_case
+from minibatch.utils.names import snake_case, unique_name
+from minibatch.utils.serialization import Configurable
 
 
-class Metric:
+class Metric(Configurable):
     """A number gathered over batches: ``update_state`` for each, ``result`` at any time, ``reset_state``.
 
     Parameters
     ----------
+    dtype : str, optional
+        As in Keras the float type of the numbers gathered. Only the library's own, ``config.floatx()``, is taken;
+        they are gathered in float64 whatever it is.
     name : str, optional
-        Its key in logs and ``History``; by default the class's name in snake case.
+        Its key in logs and ``History``; by default the class's name in snake case, numbered from the second on.
+
+    Examples
+    --------
+    A metric of your own defines the three. What ``reset_state`` sets is its state; it is called by
+    ``super().__init__``, so set what it needs before that.
+
+    >>> import minibatch as mb
+    >>> import numpy as np
+    >>> class LargestError(mb.metrics.Metric):
+    ...     def reset_state(self):
+    ...         self.largest = 0.0
+    ...     def update_state(self, y_true, y_pred, sample_weight=None):
+    ...         self.largest = max(self.largest, float(np.abs(np.subtract(y_true, y_pred)).max()))
+    ...     def result(self):
+    ...         return self.largest
+    >>> LargestError()([1.0, 2.0], [1.5, 0.0])
+    2.0
     """
 
-    def __init__(self, name: str | None = None, **unknown: Any) -> None:
-        refuse(self, unknown, {"dtype": ()})
-        self.name = name or snake_case(type(self).__name__)
+    #: Which way is better, for callbacks that watch the metric; None if it does not say.
+    _direction: Literal["up", "down"] | None = None
+
+    def __init__(self, dtype: str | None = None, name: str | None = None) -> None:
+        check_dtype(self, dtype)
+        self.name = name or unique_name(snake_case(type(self).__name__))
+        settings = set(vars(self))
         self.reset_state()
+        self._state = tuple(key for key in vars(self) if key not in settings)
+
+    @property
+    def dtype(self) -> str:
+        """The float type that Keras would gather in."""
+        return config.floatx()
 
     def update_state(self, *args: Any, **kwargs: Any) -> None:
         """Take in a batch: ``update_state(y_true, y_pred, sample_weight=None)``, or values for ``Mean``."""
         raise TypeError(f"{type(self).__name__} must define update_state(y_true, y_pred, sample_weight).")
 
-    def result(self) -> float:
-        """Return the number so far."""
+    def result(self) -> Any:
+        """Return the number so far; an array where there are several (one for each threshold or class)."""
         raise TypeError(f"{type(self).__name__} must define result().")
 
     def reset_state(self) -> None:
         """Forget all batches."""
         raise TypeError(f"{type(self).__name__} must define reset_state().")
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Take in a batch, and return the number so far."""
+        self.update_state(*args, **kwargs)
+        return self.result()
 
-class Average(Metric):
-    """A weighted mean, gathered: what ``Mean`` and most metrics are. 0 before the first value."""
+    def state_dict(self) -> dict[str, Any]:
+        """Return a copy of what was gathered so far, for a checkpoint."""
+        return {key: copy.deepcopy(getattr(self, key)) for key in self._state}
 
-    total: float
-    count: float
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what ``state_dict`` returned.
 
-    def add(self, values: Any, weights: Any = None) -> None:
-        """Take in numbers, each with its weight (by default 1)."""
-        values = np.asarray(values)
-        if weights is None:
-            self.total += float(values.sum())
-            self.count += values.size
-        else:
-            self.total += float((values * weights).sum())
-            self.count += float(np.broadcast_to(weights, values.shape).sum())
+        Raises
+        ------
+        ValueError
+            If it is not the state of such a metric.
+        """
+        if set(state) != set(self._state):
+            raise ValueError(f"metric {self.name!r} has the state {sorted(self._state)}; got {sorted(state)}.")
+        for key, value in state.items():
+            setattr(self, key, copy.deepcopy(value))
 
-    def result(self) -> float:
-        return self.total / self.count if self.count else 0.0
-
-    def reset_state(self) -> None:
-        self.total = self.count = 0.0
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} name={self.name}>"
 
 
-class Mean(Average):
-    """The (weighted) mean of everything it was given.
+def same_rank(a: Array, b: Array, expand: bool = True) -> tuple[Array, Array]:
+    """Return two arrays with as many axes, where one of them has a last axis of length 1 too many.
 
-    Given one number with a weight, it is the running mean of an epoch's loss: sum B_k L_k / sum B_k.
-
-    Examples
-    --------
-    Ten batches of 100 with loss 1 and one of 50 with loss 3 have the mean loss of their samples, not of their
-    batches:
-
-    >>> import minibatch as mb
-    >>> mean = mb.metrics.Mean()
-    >>> for _ in range(10):
-    ...     mean.update_state(1.0, sample_weight=100)
-    >>> mean.update_state(3.0, sample_weight=50)
-    >>> round(mean.result(), 4)
-    1.0952
+    That axis is dropped; or, with ``expand`` and where the other has one axis only, the other gets one, too. This
+    is Keras's rule (``squeeze_or_expand_to_same_rank``).
     """
-
-    def update_state(self, values: Any, sample_weight: Any = None) -> None:
-        """Take in a number or an array, with a weight or an array of weights."""
-        if isinstance(values, float) and isinstance(sample_weight, int | float):
-            # The loss of a batch, at every step: no array is made for it.
-            self.total += values * sample_weight
-            self.count += sample_weight
-        else:
-            self.add(values, sample_weight)
-
-
-class MeanOverSamples(Average):
-    """The mean over samples of a function of each: the shape that most metrics have.
-
-    Subclasses define ``call(y_true, y_pred)``, which returns one number (or truth value) for each sample.
-    """
-
-    def call(self, y_true: Array, y_pred: Array) -> Array:
-        """Return the value for each sample, shape (N,) or (N, positions)."""
-        raise TypeError(f"{type(self).__name__} must define call(y_true, y_pred).")
-
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        values = self.call(np.asarray(y_true), np.asarray(y_pred))
-        if sample_weight is not None:
-            sample_weight = np.asarray(sample_weight).reshape(-1, *[1] * (values.ndim - 1))
-        self.add(values, sample_weight)
+    if a.ndim == b.ndim + 1 and a.shape[-1] == 1:
+        return (a, b[..., None]) if b.ndim == 1 and expand else (a[..., 0], b)
+    if b.ndim == a.ndim + 1:
+        return same_rank(b, a, expand)[::-1]
+    return a, b

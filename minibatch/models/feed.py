@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
+from minibatch.batching import Batches
 from minibatch.typing import Array
 
 
@@ -32,6 +33,10 @@ class Feed:
         By default a pass is an epoch. Otherwise an epoch takes so many batches on from where the last one stopped;
         where a pass ends short of that, so does the epoch, with a warning, and the next begins a new pass (Keras's
         rule).
+    may_be_empty : bool
+        Whether an epoch without a batch is no mistake: where batches are carried over from epoch to epoch.
+    batches : Batches, optional
+        What the passes are over, if it is that: then the feed can be put back to where it was.
     """
 
     def __init__(
@@ -40,11 +45,15 @@ class Feed:
         length: int | None,
         convert: Callable[[Any], Batch],
         steps_per_epoch: int | None = None,
+        may_be_empty: bool = False,
+        batches: Batches | None = None,
     ) -> None:
         self.run = run
         self.length = length
         self.convert = convert
         self.steps_per_epoch = steps_per_epoch
+        self.may_be_empty = may_be_empty
+        self.batches = batches
         self._pass: Iterator[Any] | None = None
         self._seen = 0
 
@@ -53,8 +62,8 @@ class Feed:
         """The number of steps of an epoch, as far as it is known."""
         return self.steps_per_epoch or self.length
 
-    def next_epoch(self) -> Iterator[Batch]:
-        """Return the batches of the next epoch.
+    def next_epoch(self, start: int = 0) -> Iterator[Batch]:
+        """Return the batches of the next epoch, or, after ``restore``, the rest of one from step ``start``.
 
         Raises
         ------
@@ -68,8 +77,8 @@ class Feed:
         """
         if self._pass is None or self.steps_per_epoch is None:
             self._pass, self._seen = iter(self.run()), 0
-        step = 0
-        for step, raw in enumerate(self._pass, 1):
+        step = start
+        for step, raw in enumerate(self._pass, start + 1):
             self._seen += 1
             yield self.convert(raw)
             if step == self.steps_per_epoch:
@@ -77,7 +86,7 @@ class Feed:
         else:
             self._pass = None
             self.length = self.length or step
-            if step == 0:
+            if step == 0 and not self.may_be_empty:
                 raise ValueError(
                     "The data gave no batch for this epoch. A generator can be run through once only: give "
                     "steps_per_epoch, let it yield for ever, or hand over something that can be iterated again."
@@ -90,3 +99,31 @@ class Feed:
                 )
         if self._seen == self.length:
             self._pass = None
+
+    def state(self) -> dict[str, Any]:
+        """Return where the feed is, in plain numbers; only over ``Batches``."""
+        assert self.batches is not None
+        return {"batches": self.batches.state(), "seen": self._seen, "in_pass": self._pass is not None}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go to where another feed over the same data was.
+
+        Raises
+        ------
+        ValueError
+            If the data or the way they are cut differ.
+        """
+        assert self.batches is not None
+        old, new = state["batches"], self.batches.state()
+        differing = [key for key in new if key not in ("epoch", "step", "seed") and old.get(key) != new[key]]
+        if differing:
+            key = differing[0]
+            raise ValueError(
+                f"the backup is of a fit with {key} = {old.get(key)!r}, this one has {new[key]!r}; delete it to "
+                "start from the beginning."
+            )
+        batches = self.batches
+        restored = Batches.from_state(old, batches.x, batches.y, sample_weight=batches.sample_weight)
+        self.batches, self.run = restored, lambda: restored
+        self._seen = int(state["seen"])
+        self._pass = iter(restored) if state["in_pass"] and self.steps_per_epoch is not None else None

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minibatch.batching import Batches
+from minibatch.batching import INFINITE_CARDINALITY, Batches, Dataset, total_steps
 from minibatch.models import data
 from minibatch.models.feed import Batch, Feed
 from minibatch.typing import Array
 
 if TYPE_CHECKING:
-    from minibatch.models.model import Model
+    from minibatch.models.learner import Learner
 
 #: Keras's default where ``batch_size`` is None.
 DEFAULT_BATCH_SIZE = 32
@@ -24,10 +24,10 @@ class Intake:
 
     Parameters
     ----------
-    model : Model
+    model : Learner
     """
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Learner) -> None:
         self.model = model
 
     # Whole sets ---------------------------------------------------------------------------------------------
@@ -42,13 +42,14 @@ class Intake:
         batch_size: int | str | None = None,
         shuffle: Any = False,
         steps: int | None = None,
+        epochs: int = 1,
         what: str = "",
     ) -> Feed:
         """Check the data, once, and return them in batches: for training or evaluation."""
         if class_weight is not None and sample_weight is not None:
             raise ValueError("give class_weight or sample_weight, not both at the same time.")
         if _makes_batches(x):
-            return self._stream(x, y, sample_weight, batch_size, steps, class_weight)
+            return self._stream(x, y, sample_weight, batch_size, steps, class_weight, epochs)
         batch = self.batch(x, y, sample_weight, class_weight, what)
         weights = [w for w in batch.weights if w is not None]
         n_inputs, n_outputs = len(batch.inputs), len(batch.targets)
@@ -117,7 +118,7 @@ class Intake:
             batch_size = -(-n // steps) if steps else DEFAULT_BATCH_SIZE
         # Batches in order need no seed, and must not draw one: watching changes nothing.
         batches = Batches(tuple(arrays), batch_size=batch_size, shuffle=shuffle, seed=None if shuffle else 0)
-        return Feed(lambda: batches, len(batches), convert, steps)
+        return Feed(lambda: batches, len(batches), convert, steps, batches=batches)
 
     def _stream(
         self,
@@ -127,6 +128,7 @@ class Intake:
         batch_size: Any,
         steps: int | None,
         class_weight: Any,
+        epochs: int = 1,
     ) -> Feed:
         """Return the feed of something that makes its own batches."""
         for name, value in (("y", y), ("sample_weight", sample_weight), ("batch_size", batch_size)):
@@ -138,9 +140,20 @@ class Intake:
             return self.batch(x, y, weight, class_weight)
 
         length = _length(batches)
+        if steps is None and isinstance(batches, Dataset) and batches.cardinality() == INFINITE_CARDINALITY:
+            raise ValueError("The Dataset never ends (repeat()): say how many steps make an epoch.")
+        if isinstance(batches, Batches) and batches.remainder == "carry":
+            n, size = batches.n_samples, batches.batch_size
+            if total_steps(n, size, epochs, "carry") == 0:
+                raise ValueError(
+                    f"There is no step to make: with remainder='carry', {epochs} epochs of {n} samples do not fill "
+                    f"one batch of {size}."
+                )
+            return Feed(lambda: batches, length, convert, steps, may_be_empty=True, batches=batches)
         if hasattr(batches, "__getitem__") and not hasattr(batches, "__iter__"):
             return Feed(lambda: (batches[i] for i in range(length or 0)), length, convert, steps)
-        return Feed(lambda: batches, length, convert, steps)
+        own = batches if isinstance(batches, Batches) else None
+        return Feed(lambda: batches, length, convert, steps, batches=own)
 
     # One batch ----------------------------------------------------------------------------------------------
 
@@ -248,9 +261,9 @@ class _Cut(Feed):
         super().__init__(feed.run, min(steps, feed.length or steps), feed.convert)
         self._limit = steps
 
-    def next_epoch(self) -> Any:
-        """Return the first batches of a new pass."""
-        for step, raw in enumerate(self.run()):
+    def next_epoch(self, start: int = 0) -> Iterator[Batch]:
+        """Return the first batches of a new pass, from ``start`` on."""
+        for step, raw in enumerate(self.run(), start):
             if step == self._limit:
                 return
             yield self.convert(raw)

@@ -228,6 +228,17 @@ class Objective:
         for metric in (self.mean_loss, *(head.mean_loss for head in self.heads), *self.metrics):
             metric.reset_state()
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return the running numbers' state."""
+        running = (self.mean_loss, *(head.mean_loss for head in self.heads), *self.metrics)
+        return {"running": [metric.state_dict() for metric in running]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what ``state_dict`` returned."""
+        running = (self.mean_loss, *(head.mean_loss for head in self.heads), *self.metrics)
+        for metric, numbers in zip(running, state["running"], strict=True):
+            metric.load_state_dict(numbers)
+
     def results(self) -> dict[str, Any]:
         """Return the running numbers by name, in Keras's order of ``evaluate``: losses first."""
         results: dict[str, Any] = {"loss": self.mean_loss.result()}

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, Self
 
 from minibatch.layers import InputLayer, Layer
 from minibatch.layers.symbol import Symbol
+from minibatch.models.construction import (
+    batch_shapes,
+    input_config,
+    input_from_config,
+    layer_config,
+    layer_from_config,
+    policy,
+)
 from minibatch.models.graph import Graph
 from minibatch.models.model import Model
-from minibatch.models.network import Network
+from minibatch.models.trainer import Trainer
 from minibatch.typing import Shape
 
 
@@ -39,8 +47,7 @@ class Sequential(Model):
     """
 
     def __init__(self, layers: Iterable[Any] | None = None, *, name: str | None = None) -> None:
-        Network.__init__(self, Graph.chain([]), name)
-        self._start()
+        Trainer.__init__(self, Graph.chain([]), name)
         self._shape: tuple[int, ...] | None = None
         for layer in layers or ():
             self.add(layer)
@@ -109,6 +116,27 @@ class Sequential(Model):
         for layer in self.layers:
             shape = layer.ensure_built(shape)
         self.gather()
+
+    def get_config(self) -> dict[str, Any]:
+        """Return how to make this model again, without weights, in Keras's format."""
+        entries = [layer_config(layer) for layer in self.layers]
+        config: dict[str, Any] = {"name": self.name, "trainable": self.trainable, "dtype": policy()}
+        if self._shape is not None:
+            shape = batch_shapes(self._shape)
+            entries.insert(0, input_config("input_layer", shape))
+            config["build_input_shape"] = shape
+        return {**config, "layers": entries}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Self:
+        """Return a new model from what ``get_config`` returned."""
+        model = cls(name=config.get("name"))
+        for entry in config["layers"]:
+            is_input = entry.get("class_name") == "InputLayer"
+            model.add(input_from_config(entry) if is_input else layer_from_config(entry, custom_objects))
+        if not model.built and model.layers and config.get("build_input_shape"):
+            model.build(tuple(config["build_input_shape"]))
+        return model
 
     def _fits(self, shape: tuple[int, ...]) -> None:
         """Raise a ValueError if a layer cannot take what the layer before gives; nothing is built by asking."""

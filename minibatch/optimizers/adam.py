@@ -1,4 +1,4 @@
-"""Adam: steps scaled by running moments of the gradient."""
+"""Adam: steps scaled by running moments of the gradient; and AdamW, whose weights decay beside it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,17 @@ class Adam(Optimizer):
     m <- m + (g - m)(1 - beta_1), v <- v + (g^2 - v)(1 - beta_2), and at step t
     theta <- theta - lr sqrt(1 - beta_2^t) / (1 - beta_1^t) m / (sqrt(v) + epsilon).
     The paper's algorithm 1 adds epsilon after the correction of v, so there it is larger by sqrt(1 - beta_2^t).
+    With ``amsgrad`` the largest v so far takes the place of v in the step, which so can only shrink (Reddi, Kale
+    and Kumar 2018, algorithm 2; they correct no bias, Keras does).
 
     Parameters
     ----------
-    learning_rate : float, default 0.001
+    learning_rate : float, LearningRateSchedule or callable, default 0.001
     beta_1, beta_2 : float in [0, 1), default 0.9 and 0.999
     epsilon : float, default 1e-7
-    name : str, optional
+    amsgrad : bool, default False
+    **shared
+        See ``Optimizer``.
 
     Raises
     ------
@@ -41,31 +45,41 @@ class Adam(Optimizer):
     array([0.502, 1.5  ])
     """
 
-    slots = ("momentum", "velocity")
-
     def __init__(
         self,
-        learning_rate: float = 0.001,
+        learning_rate: Any = 0.001,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
-        *,
-        name: str | None = None,
-        **unknown: Any,
+        amsgrad: bool = False,
+        **shared: Any,
     ) -> None:
-        super().__init__(learning_rate, name, **unknown)
+        super().__init__(learning_rate, **shared)
         for argument, beta in (("beta_1", beta_1), ("beta_2", beta_2)):
             if not 0 <= beta < 1:
-                raise ValueError(f"Adam: {argument} must lie in [0, 1); got {beta!r}.")
-        self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
+                raise ValueError(f"{type(self).__name__}: {argument} must lie in [0, 1); got {beta!r}.")
+        self.beta_1, self.beta_2, self.epsilon, self.amsgrad = beta_1, beta_2, epsilon, amsgrad
+        self._alpha: Any = 0.0
 
-    def update(self, theta: Array, g: Array, *slots_and_scratch: Array) -> None:
-        m, v, scratch = slots_and_scratch
+    @property
+    def slots(self) -> tuple[str, ...]:
+        return ("momentum", "velocity", "velocity_hat") if self.amsgrad else ("momentum", "velocity")
+
+    def keras_layout(self) -> list[tuple[str, ...]]:
+        layout = super().keras_layout()
+        first = layout.index(("momentum",))
+        layout[first : first + 2] = [("momentum", "velocity")]
+        return layout
+
+    def prepare(self, dtype: np.dtype[Any]) -> None:
         # In theta's own float type, as in Keras: in float32 the first 1 - beta_2^t is 1e-5 of itself off, and a
         # hundred steps of a convolutional network make of that a difference in the third digit of the loss.
-        real = theta.dtype.type
-        one, t = real(1), real(self.iterations)
-        alpha = real(self.learning_rate) * np.sqrt(one - real(self.beta_2) ** t) / (one - real(self.beta_1) ** t)
+        real = dtype.type
+        one, t = real(1), real(self.iterations + 1)
+        self._alpha = real(self.rate) * np.sqrt(one - real(self.beta_2) ** t) / (one - real(self.beta_1) ** t)
+
+    def update(self, theta: Array, g: Array, *slots_and_scratch: Array) -> None:
+        m, v, *largest, scratch = slots_and_scratch
         np.subtract(g, m, out=scratch)
         scratch *= 1 - self.beta_1
         m += scratch
@@ -73,8 +87,46 @@ class Adam(Optimizer):
         scratch -= v
         scratch *= 1 - self.beta_2
         v += scratch
+        if largest:
+            v = np.maximum(largest[0], v, out=largest[0])
         np.sqrt(v, out=scratch)
         scratch += self.epsilon
         np.divide(m, scratch, out=scratch)
-        scratch *= alpha
+        scratch *= self._alpha
         theta -= scratch
+
+
+class AdamW(Adam):
+    """Adam with weight decay (Loshchilov and Hutter 2019, algorithm 2), Keras's ``weight_decay`` on by default.
+
+    theta <- theta - lr weight_decay theta, then Adam's step. Added to the loss instead, as a penalty, the decay
+    would be scaled by 1 / sqrt(v) like every gradient: least where gradients are largest.
+
+    Parameters
+    ----------
+    learning_rate : float, LearningRateSchedule or callable, default 0.001
+    weight_decay : float, default 0.004
+    beta_1, beta_2, epsilon, amsgrad
+        See ``Adam``.
+    **shared
+        See ``Optimizer``.
+
+    Raises
+    ------
+    ValueError
+        If ``weight_decay`` is None, or as ``Adam``.
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        weight_decay: float = 0.004,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        amsgrad: bool = False,
+        **shared: Any,
+    ) -> None:
+        if weight_decay is None:
+            raise ValueError("AdamW: weight_decay must be a number; got None. Without it, it is Adam.")
+        super().__init__(learning_rate, beta_1, beta_2, epsilon, amsgrad, weight_decay=weight_decay, **shared)

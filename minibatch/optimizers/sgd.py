@@ -18,10 +18,11 @@ class SGD(Optimizer):
 
     Parameters
     ----------
-    learning_rate : float, default 0.01
+    learning_rate : float, LearningRateSchedule or callable, default 0.01
     momentum : float in [0, 1], default 0
     nesterov : bool, default False
-    name : str, optional
+    **shared
+        See ``Optimizer``.
 
     Raises
     ------
@@ -39,24 +40,20 @@ class SGD(Optimizer):
     """
 
     def __init__(
-        self,
-        learning_rate: float = 0.01,
-        momentum: float = 0.0,
-        nesterov: bool = False,
-        *,
-        name: str | None = None,
-        **unknown: Any,
+        self, learning_rate: Any = 0.01, momentum: float = 0.0, nesterov: bool = False, **shared: Any
     ) -> None:
-        super().__init__(learning_rate, name, **unknown)
+        super().__init__(learning_rate, **shared)
         if not 0 <= momentum <= 1:
             raise ValueError(f"SGD: momentum must lie in [0, 1]; got {momentum!r}.")
-        self.momentum = momentum
-        self.nesterov = nesterov
-        self.slots = ("momentum",) if momentum else ()
+        self.momentum, self.nesterov = momentum, nesterov
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        return ("momentum",) if self.momentum else ()
 
     def update(self, theta: Array, g: Array, *slots_and_scratch: Array) -> None:
         scratch = slots_and_scratch[-1]
-        np.multiply(g, self.learning_rate, out=scratch)
+        np.multiply(g, self.rate, out=scratch)
         if not self.momentum:
             theta -= scratch
             return

@@ -48,7 +48,9 @@ class NotHere:
         plain = name.replace("_", "").lower()
         for theirs, nearest in self.nearest.items():
             if theirs.replace("_", "").lower() == plain:
-                return f"Keras has {name!r} in keras.{self.room}; this library has not. The nearest here: {nearest}."
+                return (
+                    f"Keras has {name!r} in keras.{self.room}; this library has not. The nearest here: {nearest}."
+                )
         return None
 
     def attribute_error(self, name: str, known: Iterable[str]) -> AttributeError:

@@ -28,10 +28,11 @@ class Configurable:
         super().__init_subclass__(**kwargs)
         # help() and inspect would otherwise show the arguments of __new__ below.
         of_init = inspect.signature(cls.__init__)
-        cls.__signature__ = of_init.replace(parameters=list(of_init.parameters.values())[1:])  # type: ignore[attr-defined]
+        own = [] if cls.__init__ is object.__init__ else list(of_init.parameters.values())[1:]
+        cls.__signature__ = of_init.replace(parameters=own)  # type: ignore[attr-defined]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        """Make an instance, unless an argument is not one of the constructor's: a TypeError with the near misses."""
+        """Make an instance; an argument that the constructor has not is a TypeError with the near misses."""
         if kwargs:
             known = inspect.signature(cls).parameters
             takes_any = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in known.values())
@@ -100,9 +101,10 @@ def serialize(item: Any, room: str) -> dict[str, Any]:
     }
 
 
-def function_config(name: str) -> dict[str, Any]:
-    """Return a function of Keras's, by its name, in Keras's format."""
-    return {"module": "builtins", "class_name": "function", "config": name, "registered_name": "function"}
+def function_config(name: str, module: str | None = None) -> dict[str, Any]:
+    """Return a function in Keras's format: one of Keras's by its name, or a user's, of the module given."""
+    registered = "function" if module is None else name
+    return {"module": module or "builtins", "class_name": "function", "config": name, "registered_name": registered}
 
 
 def deserialize(
@@ -111,6 +113,7 @@ def deserialize(
     table: Mapping[str, Any],
     custom_objects: Mapping[str, Any] | None = None,
     elsewhere: NotHere | None = None,
+    functions: Mapping[str, Any] | None = None,
 ) -> Any:
     """Return what a dictionary in Keras's format, or a name, stands for.
 
@@ -126,6 +129,8 @@ def deserialize(
         The caller's own, which come first.
     elsewhere : NotHere, optional
         What Keras has and the table has not.
+    functions : mapping, optional
+        What a function's name means where it is not what the table has.
 
     Raises
     ------
@@ -141,7 +146,7 @@ def deserialize(
         raise TypeError(f"a {kind} is read from a name or a dict with a 'class_name'; got {config!r}.")
     name, inner = config["class_name"], config.get("config")
     if name == "function":
-        return deserialize(kind, inner if isinstance(inner, str) else None, table, custom, elsewhere)
+        return deserialize(kind, inner if isinstance(inner, str) else None, functions or table, custom, elsewhere)
     registered = config.get("registered_name")
     for key in (registered, name):
         if isinstance(key, str) and key in custom:
@@ -156,7 +161,7 @@ def deserialize(
         cls = find(kind, name, table, elsewhere)
     if not isinstance(inner, Mapping | None):
         raise TypeError(f"{kind} {name!r}: its 'config' should be a dict; got {inner!r}.")
-    return cls.from_config({key: _value(item, table, custom) for key, item in (inner or {}).items()})
+    return cls.from_config({key: _value(item, functions or table, custom) for key, item in (inner or {}).items()})
 
 
 def _value(value: Any, table: Mapping[str, Any], custom: Mapping[str, Any]) -> Any:

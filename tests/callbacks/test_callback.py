@@ -136,7 +136,9 @@ def test_history_is_returned_and_kept() -> None:
     assert history.params == {"verbose": 0, "epochs": 2, "steps": 1}
 
 
-@pytest.mark.parametrize(("wrong", "hint"), [(mb.callbacks.History, r"\(a class: call it\)"), ("history", "'history'")])
+@pytest.mark.parametrize(
+    ("wrong", "hint"), [(mb.callbacks.History, r"\(a class: call it\)"), ("history", "'history'")]
+)
 def test_what_is_no_callback_is_refused_before_the_first_step(wrong: object, hint: str) -> None:
     model, x, y = line()
     before = model.parameters.theta.copy()

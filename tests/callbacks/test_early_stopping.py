@@ -95,13 +95,16 @@ def test_a_missing_monitor_warns_and_names_what_there_is() -> None:
         callback.on_epoch_end(0, {"accuracy": 1.0, "loss": 1.0})
 
 
-def test_a_direction_that_cannot_be_told() -> None:
-    callback = EarlyStopping(monitor="val_something")
-    callback.on_epoch_end(0, {"val_something": 1.0})
-    with pytest.raises(ValueError, match="'val_something' is better cannot be told.*mode='min' or mode='max'"):
-        callback.on_epoch_end(1, {"val_something": 1.0})
-    with pytest.raises(ValueError, match="unknown mode 'minn'. Did you mean 'min'"):
-        EarlyStopping(mode="minn")
+def test_a_direction_that_cannot_be_told_is_an_error_from_the_first_epoch_on() -> None:
+    for logs in ({"val_something": 1.0}, {"loss": 1.0}):
+        callback = EarlyStopping(monitor="val_something")
+        with pytest.raises(ValueError, match=r"'val_something' is better cannot be told.*mode='min' or mode='max'"):
+            callback.on_epoch_end(0, logs)
+
+
+def test_an_unknown_mode_warns_and_is_auto() -> None:
+    with pytest.warns(UserWarning, match="EarlyStopping: unknown mode 'minn', 'auto' is taken. Did you mean 'min'"):
+        assert EarlyStopping(mode="minn").mode == "auto"
 
 
 def test_in_a_fit(capsys: pytest.CaptureFixture[str]) -> None:

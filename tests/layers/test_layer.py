@@ -35,7 +35,7 @@ def test_names_as_keras_gives_them() -> None:
     [
         (lambda **k: mb.layers.Dense(1, **k), "kernel_constraint"),
         (lambda **k: mb.layers.Dense(1, **k), "dtype"),
-        (lambda **k: mb.layers.Conv2D(1, 1, **k), "data_format"),
+        (lambda **k: mb.layers.Conv2D(1, 1, **k), "activity_regularizer"),
         (lambda **k: mb.layers.Dropout(0.1, **k), "noise_shape"),
     ],
 )

@@ -15,10 +15,16 @@ from minibatch import metrics
     weights=st.lists(st.floats(0, 10, width=32), min_size=20, max_size=20),
     cuts=st.sets(st.integers(1, 19)),
 )
-def test_mean_over_any_batches_is_the_mean_over_all(values: list[float], weights: list[float], cuts: set[int]) -> None:
+def test_mean_over_any_batches_is_the_mean_over_all(
+    values: list[float], weights: list[float], cuts: set[int]
+) -> None:
     x, w = np.array(values), np.array(weights[: len(values)])
     plain, weighted = metrics.Mean(), metrics.Mean()
-    for piece, piece_w in zip(np.split(x, sorted(c for c in cuts if c < len(x))), np.split(w, sorted(c for c in cuts if c < len(x))), strict=True):
+    for piece, piece_w in zip(
+        np.split(x, sorted(c for c in cuts if c < len(x))),
+        np.split(w, sorted(c for c in cuts if c < len(x))),
+        strict=True,
+    ):
         plain.update_state(piece)
         weighted.update_state(piece, sample_weight=piece_w)
     assert plain.result() == pytest.approx(x.mean(), rel=1e-9, abs=1e-9)
@@ -90,7 +96,9 @@ def test_labels_in_a_column() -> None:
     ],
 )
 @pytest.mark.parametrize("name", ["accuracy", "acc"])
-def test_what_accuracy_means(y_shape: tuple[int, ...], output_shape: tuple[int, ...], kind: type, name: str) -> None:
+def test_what_accuracy_means(
+    y_shape: tuple[int, ...], output_shape: tuple[int, ...], kind: type, name: str
+) -> None:
     metric = metrics.get(name, y_shape, output_shape)
     assert type(metric) is kind
     assert metric.name == name
@@ -104,13 +112,32 @@ def test_get() -> None:
     assert isinstance(metrics.get(metrics.BinaryAccuracy, (), (3,)), metrics.BinaryAccuracy)
     with pytest.raises(ValueError, match="Unknown metric 'acuracy'. Did you mean 'accuracy'"):
         metrics.get("acuracy", (), (3,))
-    with pytest.raises(TypeError, match="a metric is a name or a minibatch.metrics.Metric"):
-        metrics.get(np.mean, (), (3,))
+    with pytest.raises(TypeError, match="a metric is a name, a function of .* or a minibatch.metrics.Metric"):
+        metrics.get(3, (), (3,))
+    with pytest.raises(ValueError, match="Keras has 'MeanIoU' in keras.metrics"):
+        metrics.get("MeanIoU", (), (3,))
+    assert metrics.get("accuracy").name == "accuracy"
+    assert isinstance(metrics.get("accuracy"), metrics.Accuracy)
+    assert metrics.get("mse", (1,), (1,)).name == "mse"  # in compile, a metric goes by the name that was given
+    assert metrics.get("mse").name == "mean_squared_error"
 
 
-def test_an_argument_that_only_keras_has() -> None:
+def test_a_function_is_its_mean_over_samples() -> None:
+    def off_by(y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
+        return np.abs(y_true - y_pred)
+
+    model = mb.Sequential([mb.Input((2,)), mb.layers.Dense(1, kernel_initializer="zeros")])
+    model.compile("sgd", "mse", metrics=[off_by, "mae"])
+    loss, mine, theirs = model.evaluate(np.ones((5, 2)), np.arange(5), batch_size=2, verbose=0)
+    assert (loss, mine, theirs) == (6.0, 2.0, 2.0)
+    assert [m.name for m in model.objective.metrics or ()] == ["off_by", "mae"]
+
+
+def test_bad_arguments() -> None:
     metrics.CategoricalAccuracy(dtype=None)
-    with pytest.raises(TypeError, match=r"CategoricalAccuracy\(\): the argument 'dtype' of Keras is not supported yet"):
+    with pytest.raises(
+        ValueError, match=r"CategoricalAccuracy: dtype must be the library's float type, 'float32'.*'float64'"
+    ):
         metrics.CategoricalAccuracy(dtype="float64")
     with pytest.raises(TypeError, match=r"BinaryAccuracy\(\) has no argument 'treshold'.*'threshold'"):
         metrics.BinaryAccuracy(treshold=0.1)

@@ -168,7 +168,7 @@ def test_unknown_metrics_are_named_before_the_first_step() -> None:
     model = compiled()
     model.compile("sgd", "sparse_categorical_crossentropy", metrics=["acuracy"])
     theta = model.parameters.theta.copy()
-    with pytest.raises(ValueError, match="Unknown metric 'acuracy'. Did you mean 'accuracy'"):
+    with pytest.raises(ValueError, match=r"Unknown metric 'acuracy'. Did you mean 'accuracy'"):
         model.fit(X, Y, verbose=0)
     np.testing.assert_array_equal(model.parameters.theta, theta)
 

@@ -72,7 +72,9 @@ SEQUENCES = [
 
 
 @pytest.mark.parametrize("values", SEQUENCES, ids=str)
-@pytest.mark.parametrize(("monitor", "mode"), [("val_loss", "auto"), ("accuracy", "auto"), ("x", "min"), ("x", "max")])
+@pytest.mark.parametrize(
+    ("monitor", "mode"), [("val_loss", "auto"), ("accuracy", "auto"), ("x", "min"), ("x", "max")]
+)
 def test_every_setting(values: list[float | None], monitor: str, mode: str, capsys: Any) -> None:
     for patience, min_delta, restore, start, baseline in itertools.product(
         [0, 1, 2], [0, 0.5, -0.5], [False, True], [0, 2], [None, 2.5]

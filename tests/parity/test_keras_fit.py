@@ -84,7 +84,9 @@ def test_a_second_fit_goes_on_with_a_history_of_its_own() -> None:
 # Callbacks --------------------------------------------------------------------------------------------------
 
 EVENTS = [
-    f"on_{what}_{when}" for what in ("train", "epoch", "train_batch", "test", "test_batch", "predict", "predict_batch") for when in ("begin", "end")
+    f"on_{what}_{when}"
+    for what in ("train", "epoch", "train_batch", "test", "test_batch", "predict", "predict_batch")
+    for when in ("begin", "end")
 ]
 
 
@@ -201,7 +203,9 @@ def test_predict(batch_size: int | None) -> None:
     np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["categorical_crossentropy", "sparse_categorical_crossentropy", "mse", "mean_squared_error"])
+@pytest.mark.parametrize(
+    "name", ["categorical_crossentropy", "sparse_categorical_crossentropy", "mse", "mean_squared_error"]
+)
 def test_losses_by_name(name: str) -> None:
     y = Y if name.startswith("sparse") else ONE_HOT
     theirs, mine = (model.fit(X, y, shuffle=False, verbose=0, epochs=2) for model in compiled(loss=name))
@@ -236,7 +240,9 @@ def test_logits_wherever_they_are(loss: str, ending: str, arguments: dict[str, A
     histories = []
     for lib, model in zip(BOTH, twins(build), strict=True):
         model.compile(lib.optimizers.SGD(0.5), getattr(lib.losses, loss)(**arguments))
-        histories.append(model.fit(X, Y if loss.startswith("Sparse") else ONE_HOT, shuffle=False, verbose=0, epochs=3))
+        histories.append(
+            model.fit(X, Y if loss.startswith("Sparse") else ONE_HOT, shuffle=False, verbose=0, epochs=3)
+        )
     same_history(*histories)
 
 
@@ -250,7 +256,11 @@ ACCURACIES = {
     "class numbers in a column": (rng.integers(3, size=(9, 1)), P3, "sparse_categorical_crossentropy"),
     "one-hot": (np.eye(3)[rng.integers(3, size=9)], P3, "categorical_crossentropy"),
     "one-hot, mse": (np.eye(3)[rng.integers(3, size=9)], P3, "mse"),
-    "positions": (rng.integers(3, size=(9, 2)), rng.dirichlet(np.ones(3), (9, 2)), "sparse_categorical_crossentropy"),
+    "positions": (
+        rng.integers(3, size=(9, 2)),
+        rng.dirichlet(np.ones(3), (9, 2)),
+        "sparse_categorical_crossentropy",
+    ),
 }
 
 

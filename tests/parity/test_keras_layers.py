@@ -50,7 +50,9 @@ def test_activations(activation: str, rng: np.random.Generator) -> None:
 
 
 @pytest.mark.parametrize("shape", [(5, 7), (4, 3, 7), (2, 3, 2, 7)])
-@pytest.mark.parametrize("arguments", [{}, {"activation": "tanh"}, {"use_bias": False, "activation": "softmax"}], ids=str)
+@pytest.mark.parametrize(
+    "arguments", [{}, {"activation": "tanh"}, {"use_bias": False, "activation": "softmax"}], ids=str
+)
 def test_dense(shape: tuple[int, ...], arguments: dict[str, Any], rng: np.random.Generator) -> None:
     same_layer(keras.layers.Dense(4, **arguments), mb.layers.Dense(4, **arguments), rng.normal(size=shape))
 
@@ -59,9 +61,7 @@ def test_dense(shape: tuple[int, ...], arguments: dict[str, Any], rng: np.random
 @pytest.mark.parametrize("kernel", [1, 2, 3, (2, 3), (4, 1)])
 @pytest.mark.parametrize("strides", [1, 2, (2, 1), (1, 3)])
 @pytest.mark.parametrize("padding", ["valid", "same"])
-def test_conv2d(
-    image: tuple[int, int], kernel: Any, strides: Any, padding: str, rng: np.random.Generator
-) -> None:
+def test_conv2d(image: tuple[int, int], kernel: Any, strides: Any, padding: str, rng: np.random.Generator) -> None:
     x = rng.normal(size=(3, *image, 2))
     same_layer(keras.layers.Conv2D(3, kernel, strides, padding), mb.layers.Conv2D(3, kernel, strides, padding), x)
 
@@ -116,7 +116,9 @@ def loss_cases() -> list[Any]:
             ("CategoricalCrossentropy", {"label_smoothing": 0.2}),
             ("SparseCategoricalCrossentropy", {}),
         ):
-            cases.append(pytest.param(name, {"from_logits": logits, **arguments}, id=f"{name} {logits} {arguments}"))
+            cases.append(
+                pytest.param(name, {"from_logits": logits, **arguments}, id=f"{name} {logits} {arguments}")
+            )
     return [*cases, pytest.param("MeanSquaredError", {}, id="MeanSquaredError")]
 
 

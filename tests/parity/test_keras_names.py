@@ -43,12 +43,18 @@ def test_names_shapes_and_counts(build: Any) -> None:
     theirs, mine = build(keras), build(mb)
     assert mine.name == theirs.name == "sequential"
     assert [layer.name for layer in mine.layers] == [layer.name for layer in theirs.layers]
-    assert [(w.name, w.path, w.shape) for w in mine.weights] == [(w.name, w.path, tuple(w.shape)) for w in theirs.weights]
+    assert [(w.name, w.path, w.shape) for w in mine.weights] == [
+        (w.name, w.path, tuple(w.shape)) for w in theirs.weights
+    ]
     assert [w.shape for w in mine.get_weights()] == [w.shape for w in theirs.get_weights()]
     assert len(mine.trainable_weights) == len(theirs.trainable_weights)
     assert mine.count_params() == theirs.count_params()
     assert [layer.count_params() for layer in mine.layers] == [layer.count_params() for layer in theirs.layers]
-    assert (mine.input_shape, mine.output_shape, mine.built) == (theirs.input_shape, theirs.output_shape, theirs.built)
+    assert (mine.input_shape, mine.output_shape, mine.built) == (
+        theirs.input_shape,
+        theirs.output_shape,
+        theirs.built,
+    )
     assert build(mb).name == build(keras).name == "sequential_1"
 
 
@@ -82,7 +88,14 @@ def test_summary_of_a_model_that_knows_no_shape_yet() -> None:
 # Signatures -------------------------------------------------------------------------------------------------
 
 SAME = [
-    *("layers.Dense", "layers.Conv2D", "layers.MaxPooling2D", "layers.Flatten", "layers.Dropout", "layers.Activation"),
+    *(
+        "layers.Dense",
+        "layers.Conv2D",
+        "layers.MaxPooling2D",
+        "layers.Flatten",
+        "layers.Dropout",
+        "layers.Activation",
+    ),
     *("losses.CategoricalCrossentropy", "losses.SparseCategoricalCrossentropy", "losses.MeanSquaredError"),
     *("metrics.BinaryAccuracy", "metrics.CategoricalAccuracy", "metrics.SparseCategoricalAccuracy", "metrics.Mean"),
     *("optimizers.SGD", "optimizers.Adam", "optimizers.RMSprop"),
@@ -107,7 +120,10 @@ def test_an_argument_that_is_here_is_where_keras_has_it_with_its_default(name: s
         if ours.kind is not inspect.Parameter.KEYWORD_ONLY:
             assert positional[place : place + 1] == [argument], f"{argument} is not Keras's argument number {place}"
         if argument in theirs and theirs[argument].default is not inspect.Parameter.empty:
-            known = (theirs[argument].default, None if argument in ("name", "print_fn") else theirs[argument].default)
+            known = (
+                theirs[argument].default,
+                None if argument in ("name", "print_fn") else theirs[argument].default,
+            )
             assert ours.default in known or argument == "print_fn", argument
 
 
@@ -156,7 +172,9 @@ def test_initializers_have_one_distribution(name: str, arguments: dict[str, Any]
     assert mine.std() == pytest.approx(std, rel=0.015)  # five standard errors, of 1/sqrt(2 * 60,000)
     assert mine.mean() == pytest.approx(theirs.mean(), abs=0.03 * std)
     probabilities = np.linspace(0.01, 0.99, 21)
-    np.testing.assert_allclose(np.quantile(mine, probabilities), np.quantile(theirs, probabilities), atol=0.07 * std)
+    np.testing.assert_allclose(
+        np.quantile(mine, probabilities), np.quantile(theirs, probabilities), atol=0.07 * std
+    )
     if name != "RandomNormal" and "untruncated" not in arguments.get("distribution", ""):
         assert (mine.min(), mine.max()) == pytest.approx((theirs.min(), theirs.max()), abs=0.02 * std)
 

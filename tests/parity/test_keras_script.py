@@ -19,7 +19,7 @@ from keras.models import Sequential
 from keras.utils import to_categorical
 """
 
-SCRIPT = '''
+SCRIPT = """
 import numpy as np
 
 keras.utils.set_random_seed(42)
@@ -59,7 +59,7 @@ score = model.evaluate(x_test, y_test, verbose=0)
 predictions = model.predict(x_test)
 print("Test loss: %.3f, test accuracy: %.3f" % (score[0], score[1]))
 best = np.argmax(predictions, axis=1)
-'''
+"""
 
 
 def run(imports: str) -> tuple[dict[str, Any], str]:
@@ -129,6 +129,8 @@ def test_progress_lines(verbose: Any, epochs: int, capsys: pytest.CaptureFixture
         model.predict(x, batch_size=50, verbose=verbose)
         plain = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
         final = [re.split(r"[\b\r]+", line)[-1].rstrip() for line in plain.split("\n")]
-        printed.append([re.sub(r"\b\d+s\b(?!/)", "Ts", re.sub(r"\d+(us|ms|s)/step", "T/step", line)) for line in final])
+        printed.append(
+            [re.sub(r"\b\d+s\b(?!/)", "Ts", re.sub(r"\d+(us|ms|s)/step", "T/step", line)) for line in final]
+        )
     assert printed[1] == printed[0]
     assert any("accuracy: 0.0000e+00 - loss: 9.0000 - val_accuracy" in line for line in printed[1])

@@ -1,4 +1,4 @@
-"""What a weight is before the first step. Names, defaults and distributions are Keras's.
+"""Initializers that draw. Names, defaults and distributions are Keras's.
 
 The numbers drawn are not Keras's (the generators differ), only their distribution.
 """
@@ -6,53 +6,18 @@ The numbers drawn are not Keras's (the generators differ), only their distributi
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 
-from minibatch import config
+from minibatch.initializers.initializer import Initializer
 from minibatch.typing import Array
-from minibatch.utils.names import find, near_misses
+from minibatch.utils.names import near_misses
 from minibatch.utils.random import next_seed
 
 #: The standard deviation of a standard normal cut off at +-2, by which Keras divides to make up for the cut.
 _TRUNCATED_STD = 0.87962566103423978
-
-
-class Initializer:
-    """A function of a shape. Subclasses write ``draw``."""
-
-    def __call__(self, shape: tuple[int, ...], dtype: str | None = None) -> Array:
-        """Return a new array of this shape, in ``dtype`` (default: floatx)."""
-        return np.asarray(self.draw(tuple(shape)), dtype=dtype or config.floatx())
-
-    def draw(self, shape: tuple[int, ...]) -> Array:
-        """Return an array of this shape in float64."""
-        raise TypeError(f"{type(self).__name__} must define draw(shape).")
-
-
-class Constant(Initializer):
-    """Every entry the same."""
-
-    def __init__(self, value: float = 0.0) -> None:
-        self.value = value
-
-    def draw(self, shape: tuple[int, ...]) -> Array:
-        return np.full(shape, self.value, dtype=np.float64)
-
-
-class Zeros(Constant):
-    """Every entry 0."""
-
-    def __init__(self) -> None:
-        super().__init__(0.0)
-
-
-class Ones(Constant):
-    """Every entry 1."""
-
-    def __init__(self) -> None:
-        super().__init__(1.0)
 
 
 class Random(Initializer):
@@ -65,7 +30,14 @@ class Random(Initializer):
     """
 
     def __init__(self, seed: int | None = None) -> None:
+        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int | np.integer)):
+            raise TypeError(f"{type(self).__name__}: seed must be an integer or None; got {seed!r}.")
+        self._given_seed = seed
         self.seed = next_seed() if seed is None else seed
+
+    def get_config(self) -> dict[str, Any]:
+        # As in Keras: made again without a seed, it draws another.
+        return {**super().get_config(), "seed": self._given_seed}
 
     @property
     def _rng(self) -> np.random.Generator:
@@ -105,15 +77,21 @@ class TruncatedNormal(RandomNormal):
         return self.mean + self.stddev * z
 
 
-def fans(shape: tuple[int, ...]) -> tuple[int, int]:
+def fans(
+    shape: tuple[int, ...],
+    input_axes: Sequence[int] | None = None,
+    output_axes: Sequence[int] | None = None,
+) -> tuple[int, int]:
     """Return (fan in, fan out): how many inputs feed one output, and the reverse.
 
     For a dense kernel (I, O) that is I and O; for a convolution (H, W, C, F) each is multiplied by the H x W
-    positions of the window.
+    positions of the window. If both ``input_axes`` and ``output_axes`` are given, it is the product of those.
 
     >>> fans((64, 32)), fans((3, 3, 16, 32))
     ((64, 32), (144, 288))
     """
+    if input_axes is not None and output_axes is not None:
+        return math.prod(shape[axis] for axis in input_axes), math.prod(shape[axis] for axis in output_axes)
     if len(shape) < 2:
         return (shape[0], shape[0]) if shape else (1, 1)
     window = math.prod(shape[:-2])
@@ -131,6 +109,8 @@ class VarianceScaling(Random):
         A uniform of half-width sqrt(3 v) has variance v; a cut normal is widened to have it. "normal" is an older
         name of "truncated_normal".
     seed : int, optional
+    input_axes, output_axes : sequence of int, optional
+        Which axes of the shape count as inputs and as outputs, where that is not told by their order; see ``fans``.
 
     Raises
     ------
@@ -142,10 +122,10 @@ class VarianceScaling(Random):
         self,
         scale: float = 1.0,
         mode: Literal["fan_in", "fan_out", "fan_avg"] = "fan_in",
-        distribution: Literal[
-            "uniform", "truncated_normal", "untruncated_normal", "normal"
-        ] = "truncated_normal",
+        distribution: Literal["uniform", "truncated_normal", "untruncated_normal", "normal"] = "truncated_normal",
         seed: int | None = None,
+        input_axes: Sequence[int] | None = None,
+        output_axes: Sequence[int] | None = None,
     ) -> None:
         super().__init__(seed)
         if scale <= 0:
@@ -161,9 +141,10 @@ class VarianceScaling(Random):
         self.scale = scale
         self.mode = mode
         self.distribution = distribution
+        self.input_axes, self.output_axes = input_axes, output_axes
 
     def draw(self, shape: tuple[int, ...]) -> Array:
-        fan_in, fan_out = fans(shape)
+        fan_in, fan_out = fans(shape, self.input_axes, self.output_axes)
         fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
         std = math.sqrt(self.scale / max(1.0, fan))
         if self.distribution == "uniform":
@@ -173,64 +154,71 @@ class VarianceScaling(Random):
         return self._rng.normal(0.0, std, shape)
 
 
-class GlorotUniform(VarianceScaling):
+class _Scaled(VarianceScaling):
+    """Variance scaling with the first three arguments fixed."""
+
+    fixed: tuple[float, Any, Any]
+
+    def __init__(
+        self,
+        seed: int | None = None,
+        input_axes: Sequence[int] | None = None,
+        output_axes: Sequence[int] | None = None,
+    ) -> None:
+        super().__init__(*self.fixed, seed, input_axes, output_axes)
+
+
+class GlorotUniform(_Scaled):
     """Variance 2 / (fan in + fan out), uniform: Glorot and Bengio 2010, eq. 16. The default of kernels."""
 
-    def __init__(self, seed: int | None = None) -> None:
-        super().__init__(1.0, "fan_avg", "uniform", seed)
+    fixed = (1.0, "fan_avg", "uniform")
 
 
-class GlorotNormal(VarianceScaling):
+class GlorotNormal(_Scaled):
     """Variance 2 / (fan in + fan out), truncated normal: Glorot and Bengio 2010, eq. 12."""
 
-    def __init__(self, seed: int | None = None) -> None:
-        super().__init__(1.0, "fan_avg", "truncated_normal", seed)
+    fixed = (1.0, "fan_avg", "truncated_normal")
 
 
-class HeUniform(VarianceScaling):
+class HeUniform(_Scaled):
     """Variance 2 / fan in, uniform: He et al. 2015, eq. 10."""
 
-    def __init__(self, seed: int | None = None) -> None:
-        super().__init__(2.0, "fan_in", "uniform", seed)
+    fixed = (2.0, "fan_in", "uniform")
 
 
-class HeNormal(VarianceScaling):
+class HeNormal(_Scaled):
     """Variance 2 / fan in, truncated normal: He et al. 2015, eq. 10."""
 
-    def __init__(self, seed: int | None = None) -> None:
-        super().__init__(2.0, "fan_in", "truncated_normal", seed)
+    fixed = (2.0, "fan_in", "truncated_normal")
 
 
-INITIALIZERS: dict[str, type[Initializer]] = {
-    "zeros": Zeros,
-    "ones": Ones,
-    "constant": Constant,
-    "random_uniform": RandomUniform,
-    "random_normal": RandomNormal,
-    "truncated_normal": TruncatedNormal,
-    "variance_scaling": VarianceScaling,
-    "glorot_uniform": GlorotUniform,
-    "glorot_normal": GlorotNormal,
-    "he_uniform": HeUniform,
-    "he_normal": HeNormal,
-}
+class LecunUniform(_Scaled):
+    """Variance 1 / fan in, uniform: LeCun et al. 1998, eq. 16."""
+
+    fixed = (1.0, "fan_in", "uniform")
 
 
-def get(identifier: Any) -> Initializer:
-    """Return an initializer from a name ("glorot_uniform"), a class or an instance.
+class LecunNormal(_Scaled):
+    """Variance 1 / fan in, truncated normal: LeCun et al. 1998, eq. 16; with selu, Klambauer et al. 2017."""
 
-    Raises
-    ------
-    ValueError
-        If the name is unknown; the message lists the near misses.
-    TypeError
-        For anything else.
+    fixed = (1.0, "fan_in", "truncated_normal")
+
+
+class Orthogonal(Random):
+    """``gain`` times a matrix with orthonormal columns, or rows if they are fewer (Saxe et al. 2014).
+
+    All axes but the last count as rows. It is the Q of a normal matrix's QR decomposition, with the signs of R's
+    diagonal moved into it, so that every orthogonal matrix is as likely (Mezzadri 2007, section 5).
     """
-    if isinstance(identifier, Initializer):
-        return identifier
-    if isinstance(identifier, type) and issubclass(identifier, Initializer):
-        return identifier()
-    if isinstance(identifier, str):
-        by_class = {c.__name__: c for c in INITIALIZERS.values()}
-        return find("initializer", identifier, {**INITIALIZERS, **by_class})()
-    raise TypeError(f"an initializer is a name or a minibatch.initializers.Initializer; got {identifier!r}.")
+
+    def __init__(self, gain: float = 1.0, seed: int | None = None) -> None:
+        super().__init__(seed)
+        self.gain = gain
+
+    def draw(self, shape: tuple[int, ...]) -> Array:
+        if len(shape) < 2:
+            raise ValueError(f"Orthogonal needs at least two axes; got shape {shape}.")
+        rows, columns = math.prod(shape[:-1]), shape[-1]
+        q, r = np.linalg.qr(self._rng.standard_normal((max(rows, columns), min(rows, columns))))
+        q *= np.sign(np.diag(r))
+        return self.gain * (q.T if rows < columns else q).reshape(shape)

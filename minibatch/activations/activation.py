@@ -1,0 +1,112 @@
+"""What every activation is: a function and its gradient, with settings that can be fixed."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from minibatch import config
+from minibatch.typing import Array
+from minibatch.utils.names import near_misses
+
+#: (z, settings) -> y
+Function = Callable[..., Array]
+#: (dy, z, y, settings) -> dz
+Gradient = Callable[..., Array]
+
+#: This library's own, by name.
+ACTIVATIONS: dict[str, Activation] = {}
+
+
+class Activation:
+    """A function y = f(z) with its gradient.
+
+    Parameters
+    ----------
+    function : callable
+        Takes z, returns y of the same shape and dtype. Further arguments are settings, with defaults.
+
+    Examples
+    --------
+    A new activation is two functions, written side by side:
+
+    >>> import numpy as np
+    >>> @Activation
+    ... def square(z):
+    ...     return z * z
+    >>> @square.gradient
+    ... def _(dy, z, y):
+    ...     return dy * 2 * z
+    >>> square(np.array([3.0])), square.backward(np.ones(1), np.array([3.0]), np.array([9.0]))
+    (array([9.]), array([6.]))
+    """
+
+    def __init__(self, function: Function) -> None:
+        self.function = function
+        self.name = self.__name__ = function.__name__
+        self.__doc__ = function.__doc__
+        self.__signature__ = inspect.signature(function)
+        #: The settings that ``with_settings`` fixed.
+        self.settings: dict[str, Any] = {}
+        self._gradient: Gradient | None = None
+
+    def __call__(self, x: npt.ArrayLike, *args: Any, **settings: Any) -> Array:
+        z = np.asarray(x)
+        return self.function(z if z.dtype.kind == "f" else z.astype(config.floatx()), *args, **settings)
+
+    def gradient(self, gradient: Gradient) -> Gradient:
+        """Decorator: attach the function that takes (dy, z, y), and the settings, and returns dz."""
+        self._gradient = gradient
+        return gradient
+
+    def backward(self, dy: Array, z: Array, y: Array) -> Array:
+        """Return dz = dL/dz, of the shape of z, from dy = dL/dy."""
+        if self._gradient is None:
+            raise TypeError(f"activation {self.name!r} has no gradient: attach one with @{self.name}.gradient.")
+        return self._gradient(dy, z, y)
+
+    def with_settings(self, **settings: Any) -> Activation:
+        """Return this activation with other settings than its defaults, as a layer takes it.
+
+        >>> import minibatch as mb
+        >>> mb.layers.Activation(mb.activations.relu.with_settings(max_value=1.0))([[-1.0, 0.5, 2.0]])
+        array([[0. , 0.5, 1. ]], dtype=float32)
+        """
+        known = list(self.__signature__.parameters)[1:]
+        for name in settings.keys() - set(known):
+            raise TypeError(f"activation {self.name!r} has no argument {name!r}.{near_misses(name, known)}")
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        other.function = partial(self.function, **settings)
+        other._gradient = self._gradient and partial(self._gradient, **settings)
+        other.settings = {**self.settings, **settings}
+        # Another name, so that a loss which absorbs "softmax" does not take this for it.
+        base = self.name.partition("(")[0]
+        other.name = f"{base}({', '.join(f'{k}={v!r}' for k, v in other.settings.items())})"
+        return other
+
+    def __reduce__(self) -> Any:
+        # One of this library's own is pickled and copied by its name, so it stays the one there is.
+        base = self.name.partition("(")[0]
+        if ACTIVATIONS.get(self.name) is self or (self.settings and base in ACTIVATIONS):
+            return _again, (base, self.settings)
+        return super().__reduce__()
+
+    def __repr__(self) -> str:
+        return f"<activation {self.name}>"
+
+
+def _again(name: str, settings: dict[str, Any]) -> Activation:
+    return ACTIVATIONS[name].with_settings(**settings) if settings else ACTIVATIONS[name]
+
+
+def activation(function: Function) -> Activation:
+    """Decorator: make an ``Activation`` that is found by its name."""
+    made = Activation(function)
+    ACTIVATIONS[made.name] = made
+    return made

@@ -1,0 +1,172 @@
+"""Sums and means over everything that was given; most metrics are a mean of something."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minibatch.losses.functions import LossFunction
+from minibatch.losses.loss import Loss
+from minibatch.metrics.metric import Metric, same_rank
+from minibatch.typing import Array
+from minibatch.utils.names import snake_case
+from minibatch.utils.serialization import function_config
+
+
+def by_sample(values: Any, sample_weight: Any, reduce: Callable[..., Any]) -> tuple[Array, Array | None]:
+    """Return (w v, w), one of each for a sample: what Keras makes of values with positions, and their weights.
+
+    Parameters
+    ----------
+    values : array_like, shape (N, ...) or ()
+    sample_weight : array_like, optional
+        Of shape (N,), that of ``values``, or one that can be stretched to it.
+    reduce : callable
+        ``np.mean`` or ``np.sum``: what is done over the positions of a sample.
+    """
+    v: Array = np.asarray(values, np.float64)
+    w = None
+    if sample_weight is not None:
+        v, w = same_rank(v, np.asarray(sample_weight, np.float64))
+        if v.ndim > w.ndim:
+            v = np.asarray(reduce(v, axis=tuple(range(w.ndim, v.ndim))))
+        w = np.broadcast_to(w, v.shape)
+        v = v * w
+        if w.ndim > 1:
+            w = reduce(w, axis=tuple(range(1, w.ndim)))
+    return (reduce(v, axis=tuple(range(1, v.ndim))) if v.ndim > 1 else v), w
+
+
+class Sum(Metric):
+    """The (weighted) sum of everything it was given.
+
+    Examples
+    --------
+    >>> import minibatch as mb
+    >>> mb.metrics.Sum()([1.0, 2.0, 3.0], sample_weight=[1, 0, 2])
+    7.0
+    """
+
+    total: float
+
+    def __init__(self, name: str | None = "sum", dtype: str | None = None) -> None:
+        super().__init__(dtype, name)
+
+    def update_state(self, values: Any, sample_weight: Any = None) -> None:
+        """Take in a number or an array, with a weight or an array of weights."""
+        self.total += float(by_sample(values, sample_weight, np.sum)[0].sum())
+
+    def result(self) -> float:
+        return self.total
+
+    def reset_state(self) -> None:
+        self.total = 0.0
+
+
+class Average(Metric):
+    """A weighted mean, gathered: what ``Mean`` and most metrics are. 0 before the first value."""
+
+    total: float
+    count: float
+
+    def add(self, values: Any, sample_weight: Any = None) -> None:
+        """Take in values, each with its weight (by default 1); see ``by_sample``."""
+        v, w = by_sample(values, sample_weight, np.mean)
+        self.total += float(v.sum())
+        self.count += float(v.size if w is None else w.sum())
+
+    def result(self) -> float:
+        return self.total / self.count if self.count else 0.0
+
+    def reset_state(self) -> None:
+        self.total = self.count = 0.0
+
+
+class Mean(Average):
+    """The (weighted) mean of everything it was given: sum w v / sum w; 0 before the first value.
+
+    Given one number with a weight, it is the running mean of an epoch's loss: sum B_k L_k / sum B_k.
+
+    Examples
+    --------
+    Ten batches of 100 with loss 1 and one of 50 with loss 3 have the mean loss of their samples, not of their
+    batches:
+
+    >>> import minibatch as mb
+    >>> mean = mb.metrics.Mean()
+    >>> for _ in range(10):
+    ...     mean.update_state(1.0, sample_weight=100)
+    >>> mean.update_state(3.0, sample_weight=50)
+    >>> round(mean.result(), 4)
+    1.0952
+    """
+
+    def __init__(self, name: str | None = "mean", dtype: str | None = None) -> None:
+        super().__init__(dtype, name)
+
+    def update_state(self, values: Any, sample_weight: Any = None) -> None:
+        """Take in a number or an array, with a weight or an array of weights."""
+        if isinstance(values, float) and isinstance(sample_weight, int | float):
+            # The loss of a batch, at every step: no array is made for it.
+            self.total += values * sample_weight
+            self.count += sample_weight
+        else:
+            self.add(values, sample_weight)
+
+
+class MeanMetricWrapper(Average):
+    """The mean over samples of a function of (y_true, y_pred): the shape that most metrics have.
+
+    Parameters
+    ----------
+    fn : callable
+        Returns one number, or truth value, for each sample or position. It needs no gradient.
+    name, dtype
+        As for ``Metric``.
+    **kwargs
+        Further arguments of ``fn``.
+
+    Examples
+    --------
+    >>> import minibatch as mb
+    >>> import numpy as np
+    >>> def off_by(y_true, y_pred):
+    ...     return np.abs(y_pred - y_true)
+    >>> mb.metrics.MeanMetricWrapper(off_by)(np.array([1.0, 2.0]), np.array([1.0, 3.0]))
+    0.5
+    """
+
+    def __init__(
+        self, fn: Callable[..., Any], name: str | None = None, dtype: str | None = None, **kwargs: Any
+    ) -> None:
+        self.fn = fn
+        self._settings = kwargs
+        if isinstance(fn, Loss | LossFunction):
+            self._direction = "down"
+        super().__init__(dtype, name)
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Take in a batch."""
+        self.add(self.fn(np.asarray(y_true), np.asarray(y_pred), **self._settings), sample_weight)
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        if "fn" in config:
+            name = getattr(self.fn, "__name__", None)
+            if name is None or name == "<lambda>":
+                raise TypeError(
+                    f"metric {self.name!r}: only a function with a name can be written; got {self.fn!r}."
+                )
+            own = (self.fn.__module__ or "").split(".")[0] == "minibatch"
+            config["fn"] = function_config(name, None if own else self.fn.__module__)
+            config |= self._settings
+        return config
+
+
+def wrapped(fn: Callable[..., Any]) -> MeanMetricWrapper:
+    """Return a user's function as a metric, under the function's name, as Keras's ``compile`` takes it."""
+    return MeanMetricWrapper(
+        fn, getattr(fn, "name", None) or snake_case(getattr(fn, "__name__", type(fn).__name__))
+    )

@@ -1,0 +1,215 @@
+"""A network with an optimizer and a loss: what one step is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from minibatch import optimizers
+from minibatch.callbacks import History
+from minibatch.models import arguments
+from minibatch.models.feed import Batch
+from minibatch.models.graph import Graph
+from minibatch.models.intake import Intake
+from minibatch.models.network import Network
+from minibatch.models.objective import Objective
+from minibatch.models.parameters import Parameters
+from minibatch.typing import Array
+
+
+class Learner(Network):
+    """A network that can be compiled, and then make a step on a batch.
+
+    Parameters
+    ----------
+    graph : Graph
+    name : str, optional
+    """
+
+    def __init__(self, graph: Graph, name: str | None = None) -> None:
+        super().__init__(graph, name)
+        self._objective: Objective | None = None
+        self._active: tuple[Parameters, dict[Any, slice]] | None = None
+        self.history: History | None = None
+        self.stop_training = False
+
+    def build(self, input_shape: Any) -> None:
+        """Make the parameters; a model between symbols has them from the start."""
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: bool | str = "auto",
+        auto_scale_loss: bool = True,
+        **unknown: Any,
+    ) -> None:
+        """Choose the optimizer, the losses and the metrics.
+
+        Parameters
+        ----------
+        optimizer : str or Optimizer, default "rmsprop"
+        loss : str or Loss; for several outputs a list, or a dict by the outputs' names
+        loss_weights : list or dict of float, optional
+            What each output's loss counts for in the sum.
+        metrics : list of str or Metric; for several outputs a list of lists, or a dict
+            "accuracy" becomes the accuracy that fits the shapes of output and target.
+        weighted_metrics : likewise
+            Given the sample weights, too.
+        run_eagerly, steps_per_execution, jit_compile, auto_scale_loss
+            Accepted and without effect: they choose how Keras runs a step, never what it computes.
+
+        Raises
+        ------
+        ValueError
+            For an unknown name; the message lists the near misses.
+        TypeError
+            For an argument that is unknown.
+        """
+        arguments.refuse(self.compile, unknown)
+        objective = Objective(self, loss, loss_weights, metrics, weighted_metrics)
+        self.optimizer = optimizers.get(optimizer)
+        self._objective = objective
+        self._active = None
+        #: As they were given, for the files.
+        self.compile_arguments = {
+            "loss": loss,
+            "loss_weights": loss_weights,
+            "metrics": metrics,
+            "weighted_metrics": weighted_metrics,
+        }
+
+    @property
+    def compiled(self) -> bool:
+        """Whether ``compile`` has been called."""
+        return self._objective is not None
+
+    @property
+    def objective(self) -> Objective:
+        """The compiled losses and metrics.
+
+        Raises
+        ------
+        ValueError
+            If the model is not compiled.
+        """
+        if self._objective is None:
+            raise ValueError("You must call compile(optimizer, loss) first.")
+        return self._objective
+
+    @property
+    def loss(self) -> Any:
+        """The compiled loss; a list for several outputs."""
+        losses = [head.loss for head in self.objective.heads]
+        return losses[0] if len(losses) == 1 else losses
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """The names of what ``evaluate`` returns, in its order."""
+        return list(self.objective.results())
+
+    def train_step(self, batch: Batch) -> float:
+        """Forward, loss, backward, update: one step. Return the loss of the batch, from before the update."""
+        outputs, caches = self.forward(self._cast(batch.inputs), training=True)
+        loss, each = self.objective.differentiate(batch.targets, outputs, caches, batch.weights)
+        self.optimizer.apply(self.parameters.gradient, self.parameters.theta, self.active_slices())
+        self.objective.update(loss, each, batch.targets, outputs, batch.weights)
+        return loss
+
+    def active_slices(self) -> dict[Any, slice]:
+        """Return where the weights lie that training moves: those of layers that were not frozen when compiled."""
+        parameters = self.parameters
+        if self._active is None or self._active[0] is not parameters:
+            trainable = set(self.trainable_weights)
+            self._active = parameters, {w: place for w, place in parameters.slices.items() if w in trainable}
+        return self._active[1]
+
+    def test_step(self, batch: Batch) -> float:
+        """Forward and loss. Return the loss of the batch."""
+        outputs, caches = self.forward(self._cast(batch.inputs), training=False)
+        loss, each = self.objective.value(batch.targets, outputs, caches, batch.weights)
+        self.objective.update(loss, each, batch.targets, outputs, batch.weights)
+        return loss
+
+    def loss_and_gradient(self, x: Any, y: Any, sample_weight: Any = None) -> tuple[float, Array]:
+        """Return the loss of a batch and its gradient, in inference mode, and change no weight.
+
+        Parameters
+        ----------
+        x, y : array_like
+            Inputs (N, ...) and targets (N, ...), or lists or dicts of them.
+        sample_weight : array_like, shape (N,), optional
+
+        Returns
+        -------
+        loss : float
+            The mean over the batch, and the weights' penalties.
+        gradient : ndarray, shape (D,)
+            dL/dtheta, laid out like ``parameters.theta``; a copy.
+
+        Examples
+        --------
+        >>> import minibatch as mb
+        >>> line = mb.Sequential([mb.Input((1,)), mb.layers.Dense(1, kernel_initializer="zeros")])
+        >>> line.compile("sgd", "mse")
+        >>> line.loss_and_gradient([[1.0], [2.0]], [2.0, 4.0])
+        (10.0, array([-10.,  -6.], dtype=float32))
+        """
+        batch = self.checked(x, y, sample_weight)
+        kept = self.parameters.gradient.copy()  # watching changes nothing: the last step's gradient is put back
+        outputs, caches = self.forward(self._cast(batch.inputs))
+        loss, _ = self.objective.differentiate(batch.targets, outputs, caches, batch.weights)
+        gradient = self.parameters.gradient.copy()
+        self.parameters.gradient[...] = kept
+        return loss, gradient
+
+    def _cast(self, inputs: Sequence[Array]) -> list[Array]:
+        # A batch at a time: an image set of uint8 never has to exist in float32 as a whole.
+        dtype = self.parameters.theta.dtype
+        return [x.astype(dtype, copy=False) for x in inputs]
+
+    def train_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = False
+    ) -> Any:
+        """Make one step on this batch; return its loss and metrics, from before the step."""
+        batch = Intake(self).batch(x, y, sample_weight, class_weight)
+        self.reset_metrics()
+        self.train_step(batch)
+        return self.objective.logs() if return_dict else self._values()
+
+    def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
+        """Return the loss and metrics of this batch, in inference mode."""
+        batch = Intake(self).batch(x, y, sample_weight)
+        self.reset_metrics()
+        self.test_step(batch)
+        return self.objective.logs() if return_dict else self._values()
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """Return the outputs for this batch, in inference mode."""
+        return self._alone(self.infer(self._cast(Intake(self).checked_inputs(x))))
+
+    def reset_metrics(self) -> None:
+        """Start the running loss and metrics again."""
+        self.objective.reset()
+
+    def checked(self, x: Any, y: Any, sample_weight: Any = None) -> Batch:
+        """Return data as the passes want them, or say what does not fit.
+
+        Raises
+        ------
+        ValueError
+            If something is missing or empty, lengths differ, or shapes or labels do not fit the model.
+        """
+        return Intake(self).batch(x, y, sample_weight)
+
+    def _alone(self, entries: list[Any]) -> Any:
+        return entries[0] if len(entries) == 1 else entries
+
+    def _values(self) -> Any:
+        values = list(self.objective.results().values())
+        return values if len(values) > 1 else values[0]
