@@ -122,12 +122,12 @@ def test_get() -> None:
     assert mb.activations.get(None) is mb.activations.linear
     assert mb.activations.get("relu") is mb.activations.relu
     assert mb.activations.get(mb.activations.tanh) is mb.activations.tanh
-    with pytest.raises(ValueError, match="Unknown activation 'sofmax'. Did you mean 'softmax'"):
+    with pytest.raises(ValueError, match=r"Unknown activation 'sofmax'. Did you mean 'softmax'"):
         mb.activations.get("sofmax")
     with pytest.raises(TypeError, match="a function with its gradient"):
         mb.activations.get(np.tanh)
     assert mb.activations.get("swish") is mb.activations.silu
-    with pytest.raises(ValueError, match="Keras has 'glu'.*halves its axis"):
+    with pytest.raises(ValueError, match=r"Keras has 'glu'.*halves its axis"):
         mb.activations.get("glu")
     with pytest.raises(ValueError, match="it has no defaults"):
         mb.activations.get("threshold")
@@ -143,7 +143,7 @@ def test_settings() -> None:
         assert same.settings == {"max_value": 1.0, "negative_slope": 0.5}
         np.testing.assert_array_equal(same([-1.0, 0.5, 2.0]), [-0.5, 0.5, 1])
     assert pickle.loads(pickle.dumps(mb.activations.relu)) is mb.activations.relu
-    with pytest.raises(TypeError, match="activation 'relu' has no argument 'max'. Did you mean 'max_value'"):
+    with pytest.raises(TypeError, match=r"activation 'relu' has no argument 'max'. Did you mean 'max_value'"):
         mb.activations.relu.with_settings(max=1.0)
     with pytest.raises(ValueError, match="an activation with settings"):
         mb.activations.serialize(capped)
@@ -166,5 +166,5 @@ def test_an_activation_without_a_gradient_says_so() -> None:
     def cube(z: np.ndarray) -> np.ndarray:
         return z**3
 
-    with pytest.raises(TypeError, match="activation 'cube' has no gradient: attach one with @cube.gradient"):
+    with pytest.raises(TypeError, match=r"activation 'cube' has no gradient: attach one with @cube.gradient"):
         cube.backward(np.ones(1), np.ones(1), np.ones(1))

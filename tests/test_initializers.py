@@ -154,7 +154,7 @@ def test_get() -> None:
     assert isinstance(initializers.get(initializers.HeNormal), initializers.HeNormal)
     instance = initializers.Ones()
     assert initializers.get(instance) is instance
-    with pytest.raises(ValueError, match="Unknown initializer 'glorot_unifrom'. Did you mean 'glorot_uniform'"):
+    with pytest.raises(ValueError, match=r"Unknown initializer 'glorot_unifrom'. Did you mean 'glorot_uniform'"):
         initializers.get("glorot_unifrom")
     with pytest.raises(TypeError, match="an initializer is a name or"):
         initializers.get(3)

@@ -49,7 +49,7 @@ def test_get() -> None:
     for name in ("l1_l2", "l1l2", "L1L2"):
         assert isinstance(regularizers.get(name), regularizers.L1L2)
     assert isinstance(regularizers.get("orthogonal_regularizer"), regularizers.OrthogonalRegularizer)
-    with pytest.raises(ValueError, match="Unknown regularizer 'l3'. Did you mean"):
+    with pytest.raises(ValueError, match=r"Unknown regularizer 'l3'. Did you mean"):
         regularizers.get("l3")
     with pytest.raises(TypeError, match="a function with its gradient"):
         regularizers.get(np.sum)
@@ -66,7 +66,7 @@ def test_bad_arguments() -> None:
     for value in (-1.0, np.nan, np.inf, "much", True):
         with pytest.raises(ValueError, match="l1 must be a number that is not negative"):
             regularizers.L1(value)
-    with pytest.raises(ValueError, match="unknown mode 'row'. Did you mean 'rows'"):
+    with pytest.raises(ValueError, match=r"unknown mode 'row'. Did you mean 'rows'"):
         regularizers.OrthogonalRegularizer(mode="row")
     with pytest.raises(ValueError, match=r"is for matrices; got a weight of shape \(3,\)"):
         regularizers.OrthogonalRegularizer()(np.ones(3))

@@ -44,8 +44,8 @@ def _(dy: Array, z: Array, y: Array, axis: Axis = -1) -> Array:
 def sparsemax(z: Array, axis: int = -1) -> Array:
     """y = the point of the simplex nearest to z: y_k = max(z_k - tau, 0), tau such that they sum to 1.
 
-    The source is Martins and Astudillo 2016, algorithm 1. (Keras 3.15 takes another tau as soon as two of the y_k are
-    positive, by adding up the running sums in place of their last; there y does not sum to 1.)
+    The source is Martins and Astudillo 2016, algorithm 1. (Keras 3.15 takes another tau as soon as two of the y_k
+    are positive, by adding up the running sums in place of their last; there y does not sum to 1.)
     """
     # Moved by its maximum, which changes y in nothing but rounding.
     z = np.moveaxis(z - z.max(axis=axis, keepdims=True), axis, -1)

@@ -92,7 +92,7 @@ class BackupAndRestore(Callback):
         if not self.path.exists():
             return None
         try:
-            with np.load(self.path, allow_pickle=False) as file:
+            with self.path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             state = _with_arrays(json.loads(str(arrays.pop("meta"))), arrays)
             epoch, step = int(state["epoch"]), int(state["step"])

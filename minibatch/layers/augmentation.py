@@ -81,7 +81,8 @@ class RandomTranslation(RandomImageLayer):
     """In training, move every image down and to the right by a random part of its height and of its width.
 
     y = A x B' for each channel of an image: A (H, H) moves rows, B (W, W) columns. A row of A says of which rows
-    of x a row of y is made: of one, or of two for a part of a pixel.
+    of x a row of y is made: of one, or of two for a part of a pixel. So dx = A' dy B; TensorFlow moves dy back,
+    which is that only where nothing is repeated at an edge and no pixel divided.
 
     Parameters
     ----------

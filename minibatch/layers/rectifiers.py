@@ -19,7 +19,8 @@ from minibatch.typing import Array
 class ReLU(WithSettings):
     """y = x for threshold < x <= max_value, max_value above, negative_slope (x - threshold) below.
 
-    By default y = max(x, 0).
+    By default y = max(x, 0). The slopes at the corners are Keras's, but at ``threshold`` itself where
+    ``negative_slope`` meets another setting: negative_slope here, 0 there.
 
     Parameters
     ----------

@@ -75,8 +75,11 @@ class Feed:
         UserWarning
             If there are fewer than ``steps_per_epoch``.
         """
-        if self._pass is None or self.steps_per_epoch is None:
+        if self._pass is None or (self.steps_per_epoch is None and not start):
             self._pass, self._seen = iter(self.run()), 0
+        if start and start == self.steps_per_epoch:
+            self._pass = None if self._seen == self.length else self._pass
+            return
         step = start
         for step, raw in enumerate(self._pass, start + 1):
             self._seen += 1
@@ -126,4 +129,6 @@ class Feed:
         restored = Batches.from_state(old, batches.x, batches.y, sample_weight=batches.sample_weight)
         self.batches, self.run = restored, lambda: restored
         self._seen = int(state["seen"])
-        self._pass = iter(restored) if state["in_pass"] and self.steps_per_epoch is not None else None
+        # A pass of which every batch was handed out has none left; its Batches stand before the next one.
+        rest = iter(()) if self._seen == self.length else iter(restored)
+        self._pass = rest if state["in_pass"] else None

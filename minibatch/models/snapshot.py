@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from minibatch.callbacks import Callback, CallbackList
 from minibatch.models.feed import Feed
 from minibatch.models.learner import Learner
@@ -33,6 +35,13 @@ class Snapshot:
                 "where it was."
             )
 
+    def _weights(self) -> list[list[Any]]:
+        # Not by the layers' own names: those count up with every model that a script makes.
+        return [[weight.name, list(weight.shape), weight.trainable] for weight in self.model.weights]
+
+    def _generators(self) -> list[np.random.Generator]:
+        return [layer.generator for layer in self.model.layers if hasattr(layer, "generator")]
+
     def _others(self, asking: Callback) -> list[Callback]:
         return [callback for callback in self.calls.callbacks if callback is not asking]
 
@@ -43,15 +52,11 @@ class Snapshot:
         """
         model = self.model
         return {
-            "weights": [weight.path for weight in model.weights],
+            "weights": self._weights(),
             "theta": model.parameters.theta.copy(),
             "state": model.parameters.state.copy(),
             "optimizer": model.optimizer.state_dict(),
-            "generators": {
-                layer.name: layer.generator.bit_generator.state
-                for layer in model.layers
-                if hasattr(layer, "generator")
-            },
+            "generators": [generator.bit_generator.state for generator in self._generators()],
             "feed": self.feed.state(),
             "objective": model.objective.state_dict(),
             "stop_training": model.stop_training,
@@ -71,13 +76,7 @@ class Snapshot:
         """
         model, parameters = self.model, self.model.parameters
         others = self._others(asking)
-        same = (
-            [path.split("/", 1)[-1] for path in state["weights"]]
-            == [weight.path.split("/", 1)[-1] for weight in model.weights]
-            and state["theta"].shape == parameters.theta.shape
-            and state["state"].shape == parameters.state.shape
-        )
-        if not same:
+        if state["weights"] != self._weights() or len(state["generators"]) != len(self._generators()):
             raise ValueError("the backup is of another model; delete it to start from the beginning.")
         if [entry["class"] for entry in state["callbacks"]] != [type(callback).__name__ for callback in others]:
             names = ", ".join(entry["class"] for entry in state["callbacks"])
@@ -90,9 +89,8 @@ class Snapshot:
         parameters.theta[...] = state["theta"]
         parameters.state[...] = state["state"]
         model.optimizer.load_state_dict(state["optimizer"])
-        for layer in model.layers:
-            if layer.name in state["generators"]:
-                layer.generator.bit_generator.state = state["generators"][layer.name]  # type: ignore[attr-defined]
+        for generator, numbers in zip(self._generators(), state["generators"], strict=True):
+            generator.bit_generator.state = numbers
         model.objective.load_state_dict(state["objective"])
         model.stop_training = bool(state["stop_training"])
         for callback, entry in zip(others, state["callbacks"], strict=True):

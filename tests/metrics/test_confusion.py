@@ -68,7 +68,7 @@ def test_bad_arguments() -> None:
         metrics.Recall(thresholds=1.5)
     with pytest.raises(ValueError, match=r"class_id needs predictions of shape \(N, classes\); got shape \(2,\)"):
         metrics.Precision(class_id=1)([0, 1], [0, 1])
-    with pytest.raises(ValueError, match="Unknown curve 'RC'. Did you mean"):
+    with pytest.raises(ValueError, match=r"Unknown curve 'RC'. Did you mean"):
         metrics.AUC(curve="RC")
     with pytest.raises(ValueError, match="num_thresholds must be above 1; got 1"):
         metrics.AUC(num_thresholds=1)

@@ -110,11 +110,11 @@ def test_get() -> None:
     assert metrics.get("categorical_accuracy", (), (3,)).name == "categorical_accuracy"
     assert isinstance(metrics.get("BinaryAccuracy", (), (3,)), metrics.BinaryAccuracy)
     assert isinstance(metrics.get(metrics.BinaryAccuracy, (), (3,)), metrics.BinaryAccuracy)
-    with pytest.raises(ValueError, match="Unknown metric 'acuracy'. Did you mean 'accuracy'"):
+    with pytest.raises(ValueError, match=r"Unknown metric 'acuracy'. Did you mean 'accuracy'"):
         metrics.get("acuracy", (), (3,))
-    with pytest.raises(TypeError, match="a metric is a name, a function of .* or a minibatch.metrics.Metric"):
+    with pytest.raises(TypeError, match=r"a metric is a name, a function of .* or a minibatch.metrics.Metric"):
         metrics.get(3, (), (3,))
-    with pytest.raises(ValueError, match="Keras has 'MeanIoU' in keras.metrics"):
+    with pytest.raises(ValueError, match=r"Keras has 'MeanIoU' in keras.metrics"):
         metrics.get("MeanIoU", (), (3,))
     assert metrics.get("accuracy").name == "accuracy"
     assert isinstance(metrics.get("accuracy"), metrics.Accuracy)

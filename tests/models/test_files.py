@@ -87,7 +87,7 @@ def test_layers_of_ones_own_are_handed_over(tmp_path: Path) -> None:
 def test_truncated_files(saved: Path, cut: int) -> None:
     whole = saved.read_bytes()
     saved.write_bytes(whole[:cut])
-    with pytest.raises(ValueError, match="damaged|cannot be|no model"):
+    with pytest.raises(ValueError, match=r"damaged|cannot be|no model"):
         mb.saving.load_model(saved)
 
 
@@ -100,10 +100,11 @@ def test_damaged_files_are_read_right_or_refused(saved: Path, seed: int) -> None
     saved.write_bytes(bytes(data))
     try:
         model = mb.saving.load_model(saved)
-    except (ValueError, TypeError) as error:
-        assert str(error)
+    except ValueError as error:
+        message = str(error)
     else:
-        assert model.count_params() == 43
+        message = "whole" if model.count_params() == 43 else ""
+    assert message
 
 
 def test_a_file_that_is_no_model(tmp_path: Path) -> None:
@@ -169,11 +170,11 @@ def test_weights_that_do_not_fit_change_nothing(tmp_path: Path) -> None:
     trained().save_weights(tmp_path / "m.weights.h5")
     other = mb.Sequential([mb.Input((4,)), L.Dense(5), L.Dense(7)])
     before = other.parameters.theta.copy()
-    with pytest.raises(ValueError, match="layer 'dense_\\d+' has weights of shapes"):
+    with pytest.raises(ValueError, match=r"layer 'dense_\d+' has weights of shapes"):
         other.load_weights(tmp_path / "m.weights.h5")
     np.testing.assert_array_equal(other.parameters.theta, before)
-    with pytest.raises(ValueError, match="holds no weights that can be read|damaged"):
-        (tmp_path / "bad.weights.h5").write_bytes(b"x" * 99)
+    (tmp_path / "bad.weights.h5").write_bytes(b"x" * 99)
+    with pytest.raises(ValueError, match=r"holds no weights that can be read|damaged"):
         other.load_weights(tmp_path / "bad.weights.h5")
 
 

@@ -144,7 +144,13 @@ def test_numbers_out_of_range(kind: type[mb.optimizers.Optimizer], argument: str
 
 @pytest.mark.parametrize(
     ("argument", "value"),
-    [("weight_decay", 0.01), ("clipnorm", 1.0), ("use_ema", True), ("gradient_accumulation_steps", 4), ("amsgrad", True)],
+    [
+        ("weight_decay", 0.01),
+        ("clipnorm", 1.0),
+        ("use_ema", True),
+        ("gradient_accumulation_steps", 4),
+        ("amsgrad", True),
+    ],
 )
 def test_an_argument_that_only_keras_has(argument: str, value: object) -> None:
     with pytest.raises(TypeError, match=rf"Adam\(\): the argument '{argument}' of Keras is not supported yet"):

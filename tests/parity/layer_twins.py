@@ -40,9 +40,8 @@ def same_layer(theirs: Any, mine: Any, x: Any, training: bool = False) -> None:
         w.trainable for w in mine.weights if theirs.trainable
     ]
     rng = np.random.default_rng(4)
-    weights = [
-        np.abs(rng.normal(size=w.shape)) if not w.trainable else rng.normal(size=w.shape) for w in mine.weights
-    ]
+    weights = [rng.normal(size=w.shape) for w in mine.weights]
+    weights = [w if weight.trainable else np.abs(w) for weight, w in zip(mine.weights, weights, strict=True)]
     theirs.set_weights(weights)
     mine.set_weights(weights)
     name = type(mine).__name__
@@ -94,7 +93,9 @@ def same_signature(name: str) -> None:
 
 
 def _seedless(config: Any) -> Any:
-    """Return a configuration in lists and dicts, without the seeds that were drawn for lack of one."""
+    """Return a configuration in lists and dicts, floats in float32 (as Keras keeps some), without drawn seeds."""
     if isinstance(config, dict):
         return {key: _seedless(value) for key, value in config.items() if key != "seed"}
-    return [_seedless(item) for item in config] if isinstance(config, list | tuple) else config
+    if isinstance(config, list | tuple):
+        return [_seedless(item) for item in config]
+    return float(np.float32(config)) if isinstance(config, float) else config

@@ -65,7 +65,7 @@ def test_every_name_of_an_activation() -> None:
         if name in ("get", "serialize", "deserialize") or name.startswith("_"):
             continue
         if name == "glu":
-            with pytest.raises(AttributeError, match="Keras has 'glu'.*halves its axis"):
+            with pytest.raises(AttributeError, match=r"Keras has 'glu'.*halves its axis"):
                 getattr(mb.activations, name)
             continue
         mine, theirs = getattr(mb.activations, name), getattr(keras.activations, name)

@@ -487,6 +487,30 @@ def test_swapped_averages(swap_on_epoch: bool) -> None:
         assert our_now == keras_now, (name, k)
 
 
+@pytest.mark.parametrize("swap_on_epoch", [False, True])
+def test_a_fit_that_is_judged_by_its_averages(swap_on_epoch: bool) -> None:
+    initial: list[Any] = []
+    results = []
+    for lib in BOTH:
+        model = lib.Sequential([lib.Input((1,)), lib.layers.Dense(1)])
+        model.compile(lib.optimizers.SGD(0.25, use_ema=True, ema_momentum=0.75), "mse")
+        initial = initial or model.get_weights()
+        model.set_weights(initial)
+        at_the_end: list[Any] = []
+        keep = lib.callbacks.LambdaCallback(
+            on_epoch_end=lambda e, logs, m=model, k=at_the_end: k.append(m.get_weights())
+        )
+        callbacks = [lib.callbacks.SwapEMAWeights(swap_on_epoch), keep]
+        history = model.fit(
+            X, Y, batch_size=4, epochs=3, shuffle=False, verbose=0, validation_data=(X, Y), callbacks=callbacks
+        )
+        weights = [w for epoch in [*at_the_end, model.get_weights()] for w in epoch]
+        results.append((history, np.concatenate([w.reshape(-1) for w in weights])))
+    (theirs, their_weights), (mine, my_weights) = results
+    assert_same_history(theirs, mine)
+    np.testing.assert_allclose(my_weights, their_weights, rtol=1e-5, atol=1e-6)
+
+
 def test_two_places_where_keras_leaves_the_averages_behind() -> None:
     """Stated in SwapEMAWeights; if Keras mends them, this fails."""
     theirs, mine, now = swappers(False)

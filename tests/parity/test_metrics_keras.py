@@ -135,7 +135,7 @@ def test_over_several_batches(
             try:
                 theirs.update_state(y, p, sample_weight=w)
             except Exception:
-                assert w is not None and y.ndim > 2, "Keras does not take these"  # noqa: PT017, PT018
+                assert w is not None and y.ndim > 2, "Keras does not take these"  # noqa: PT018
                 continue
             mine.update_state(y, p, sample_weight=w)
         assert_same(mine.result(), theirs.result())
@@ -197,8 +197,13 @@ def test_sums_and_means(name: str, values: Any, weights: Any) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy", "top_k_categorical_accuracy"]
-    + ["sparse_top_k_categorical_accuracy"],
+    [
+        "binary_accuracy",
+        "categorical_accuracy",
+        "sparse_categorical_accuracy",
+        "top_k_categorical_accuracy",
+        "sparse_top_k_categorical_accuracy",
+    ],
 )
 def test_functions(name: str, rng: np.random.Generator) -> None:
     what = "bits" if "binary" in name else "classes" if "sparse" in name else "one-hot"

@@ -48,8 +48,13 @@ def test_normalization(axis: Any, invert: bool, batched: bool, rng: np.random.Ge
 
 @pytest.mark.parametrize(
     ("axis", "mean", "variance"),
-    [(-1, 2.0, 4.0), (-1, [1.0, 2, 3], [1.0, 4, 9]), ((1, 2), [1.0, 2, 3], [1.0, 4, 9]), (None, 1.0, 0.25)]
-    + [((1, 2), [[1.0], [2]], [[4.0], [1]])],
+    [
+        (-1, 2.0, 4.0),
+        (-1, [1.0, 2, 3], [1.0, 4, 9]),
+        ((1, 2), [1.0, 2, 3], [1.0, 4, 9]),
+        ((1, 2), [[1.0], [2]], [[4.0], [1]]),
+        (None, 1.0, 0.25),
+    ],
 )
 def test_given_statistics(axis: Any, mean: Any, variance: Any, rng: np.random.Generator) -> None:
     layers = [lib.layers.Normalization(axis, mean=mean, variance=variance) for lib in (keras, mb)]

@@ -40,6 +40,6 @@ def test_configurations() -> None:
         {},
         {"activation": "relu", "use_bias": False, "return_sequences": True, "go_backwards": True},
         {"recurrent_initializer": "zeros", "kernel_regularizer": "l2", "recurrent_regularizer": "l1"},
-        {"kernel_initializer": "he_normal", "bias_initializer": "ones", "bias_regularizer": "l1_l2"},
+        {"kernel_initializer": "he_normal", "bias_initializer": "ones", "bias_regularizer": "L1L2"},
     ):
         same_config(*(lib.layers.SimpleRNN(4, **arguments) for lib in (keras, mb)))

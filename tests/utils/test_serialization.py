@@ -48,7 +48,7 @@ def test_a_class_of_ones_own_is_read_from_who_hands_it_over() -> None:
         "registered_name": "Pair",
     }
     assert deserialize("thing", written, {}, {"Pair": Pair}).b == 0.5
-    with pytest.raises(ValueError, match="hand it over as custom_objects={'Pair': Pair}"):
+    with pytest.raises(ValueError, match=r"hand it over as custom_objects={'Pair': Pair}"):
         deserialize("thing", written, {"Pair": Pair})  # a namesake in this library is another class
     registered = {"module": None, "class_name": "Pair", "config": {"a": 1}, "registered_name": "mine>Pair"}
     assert deserialize("thing", registered, {}, {"mine>Pair": Pair}).a == 1
