@@ -24,6 +24,6 @@ def test_unknown_float_types() -> None:
 
 
 def test_an_attribute_that_is_not_there_gets_near_misses() -> None:
-    with pytest.raises(AttributeError, match="no attribute 'Sequental'. Did you mean 'Sequential'"):
+    with pytest.raises(AttributeError, match=r"no attribute 'Sequental'\. Did you mean 'Sequential'"):
         mb.Sequental  # noqa: B018
     assert set(mb.__all__) <= set(dir(mb))

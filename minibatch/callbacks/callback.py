@@ -206,7 +206,7 @@ class CallbackList:
     def restore(self, snapshot: Any) -> Any:
         """Let ``BackupAndRestore``, if it is there, put the fit back; return the epoch and step to go on from."""
         for callback in self.callbacks:
-            if hasattr(callback, "restore"):
+            if getattr(callback, "runs_last", False):
                 return callback.restore(snapshot)
         return None
 

@@ -16,7 +16,7 @@ import numpy as np
 from minibatch.typing import Array
 
 #: Bytes that one turn over a few samples may make, so that they are in the processor's cache when they are used.
-BLOCK = 2**20
+BLOCK = 2**21
 
 Pair = tuple[int, int]
 
@@ -88,7 +88,7 @@ class Window:
         """The entries (i, j) of the window, row by row."""
         return ((i, j) for i in range(self.size[0]) for j in range(self.size[1]))
 
-    @property
+    @cached_property
     def backward(self) -> Window:
         """The window over the positions that has one position for each pixel, for a window of stride 1.
 

@@ -16,6 +16,11 @@ def refuse(method: Callable[..., Any], unknown: Mapping[str, Any]) -> None:
         raise TypeError(f"{method.__name__}() has no argument {argument!r}.{near_misses(argument, known)}")
 
 
+def listed(callbacks: Any) -> list[Any]:
+    """Return callbacks as a list: from any iterable of them, from a single one, or from None."""
+    return list(callbacks or ()) if isinstance(callbacks, Iterable | None) else [callbacks]
+
+
 def check_count(name: str, value: Any) -> None:
     """Raise a ValueError unless the value is a positive integer."""
     if isinstance(value, bool) or not hasattr(value, "__index__") or value < 1:

@@ -68,21 +68,11 @@ class Network:
         """Whether the shapes are known and the parameters exist."""
         return self._parameters is not None
 
-    def _check_unshared(self, layer: Layer) -> None:
-        # A weight's numbers are a view into one model's vector: a second model would take them away.
-        mine = self._parameters.theta if self._parameters is not None else None
-        for weight in layer.weights:
-            if weight.value.base is not None and weight.value.base is not mine:
-                raise ValueError(
-                    f"layer {layer.name!r} belongs to model {weight.path.split('/')[0]!r}: one layer in two models "
-                    "is not supported yet."
-                )
-
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Put the weights' views back, which copying and pickling make arrays of their own."""
         self.__dict__.update(state)
-        if self._parameters is not None and any(w.value.base is not self._parameters.theta for w in self.weights):
-            self._parameters = Parameters(self.weights)
+        if self._parameters is not None:
+            self.gather()
 
     @property
     def parameters(self) -> Parameters:

@@ -146,7 +146,7 @@ class Objective:
         for head, y, output, w in zip(self.heads, ys, outputs, sample_weights, strict=True):
             if head.loss is not None:
                 loss, prediction = head.view(output, caches)
-                each.append(loss.of_batch(y, prediction, w)[0])
+                each.append(loss.value(y, prediction, w))
         return self._total(each), each
 
     def differentiate(

@@ -44,13 +44,15 @@ def summary_table(name: str, layers: Sequence[Layer], slots: Iterable[Array] | N
     body = [text(row, "│") for row in rows]
     between = line("├", "┼", "┤", "─")
     table = [row for pair in zip(body, [between] * len(body), strict=True) for row in pair][:-1]
-    trainable = _sizes(weight.value for layer in layers for weight in layer.weights)
+    weights = [(weight.value, layer.trainable and weight.trainable) for layer in layers for weight in layer.weights]
+    trainable = _sizes(value for value, moves in weights if moves)
+    others = _sizes(value for value, moves in weights if not moves)
     kept = _sizes(slots or ())
     optimizer = (kept[0] + _COUNTERS[0], kept[1] + _COUNTERS[1]) if slots is not None else (0, 0)
     totals = [
-        f" Total params: {_count(trainable[0] + optimizer[0], trainable[1] + optimizer[1])}",
+        f" Total params: {_count(*(sum(counts) for counts in zip(trainable, others, optimizer, strict=True)))}",
         f" Trainable params: {_count(*trainable)}",
-        f" Non-trainable params: {_count(0, 0)}",
+        f" Non-trainable params: {_count(*others)}",
     ]
     if slots is not None:
         totals.append(f" Optimizer params: {_count(*optimizer)}")

@@ -113,7 +113,8 @@ class Trainer(Learner):
             val_size = batch_size if validation_batch_size is None else validation_batch_size
             validation = intake.validation(validation_data, val_size, validation_steps)
 
-        history = History()
+        callbacks = arguments.listed(callbacks)
+        history = next((callback for callback in callbacks if isinstance(callback, History)), None) or History()
         calls = self._calls(callbacks, verbose, feed.steps, epochs, history)
         self.history = history
         self.stop_training = False
@@ -253,8 +254,8 @@ class Trainer(Learner):
         history: History | None = None,
     ) -> CallbackList:
         arguments.check_verbose(verbose)
-        given = list(callbacks or ()) if isinstance(callbacks, Iterable | None) else [callbacks]
-        own = [history] if history else []
-        printing = [ProgbarLogger()] if verbose else []
+        given = arguments.listed(callbacks)
+        own = [history] if history and not any(callback is history for callback in given) else []
+        printing = [ProgbarLogger()] if verbose and not any(isinstance(c, ProgbarLogger) for c in given) else []
         params = {"verbose": verbose, "epochs": epochs, "steps": steps}
         return CallbackList([*given, *own, *printing], self, params)

@@ -38,7 +38,7 @@ def per_sample_gradients(model: Model, x: Any, y: Any) -> Array:
     Raises
     ------
     ValueError
-        If the model is not compiled, or the data do not fit it.
+        If the model is not compiled, the data do not fit it, or the loss of a batch is not a mean over samples.
     TypeError
         If a layer with weights has no rule for single samples.
 
@@ -52,6 +52,7 @@ def per_sample_gradients(model: Model, x: Any, y: Any) -> Array:
            [-16.,  -8.]], dtype=float32)
     """
     batch = model.checked(x, y)
+    _check_mean(model)
     parameters = model.parameters
     rows = np.empty((len(batch.inputs[0]), parameters.theta.size), dtype=parameters.theta.dtype)
     kept = parameters.gradient.copy()  # watching changes nothing: the last step's gradient is put back
@@ -61,6 +62,16 @@ def per_sample_gradients(model: Model, x: Any, y: Any) -> Array:
         _fill(model, few, rows[piece])
     parameters.gradient[...] = kept
     return rows
+
+
+def _check_mean(model: Model) -> None:
+    """Raise a ValueError where the loss of a batch is not the mean over its samples."""
+    for head in model.objective.heads:
+        if head.loss is not None and head.loss.reduction not in ("sum_over_batch_size", "mean"):
+            raise ValueError(
+                f"the loss {head.loss.name!r} has reduction={head.loss.reduction!r}: gradient noise is about batch "
+                "gradients that are means over samples (reduction='sum_over_batch_size')."
+            )
 
 
 def _fill(model: Model, batch: Batch, rows: Array) -> None:

@@ -238,12 +238,18 @@ class Optimizer(Settings):
         if self.ema_overwrite_frequency and (self.iterations + 1) % self.ema_overwrite_frequency == 0:
             self.finalize(theta)
 
-    def finalize(self, theta: Array) -> None:
-        """End a fit: with ``use_ema``, theta becomes its average, where the last step moved it.
+    def finalize(self, theta: Array, slices: Slices | None = None) -> None:
+        """End a fit: with ``use_ema``, theta becomes its average (Keras's ``finalize_variable_values``).
 
-        Keras's ``finalize_variable_values``.
+        Parameters
+        ----------
+        theta : ndarray, shape (D,)
+        slices : mapping of weight or str to slice, optional
+            Where to; by default where the last step moved theta.
         """
-        if self.use_ema:
+        if self.use_ema and AVERAGE in self.state:
+            if slices is not None or not self._plan:
+                self.build(theta, slices)
             for run in self._plan:
                 theta[run.place] = self.state[AVERAGE][run.place]
 
@@ -285,7 +291,9 @@ class Optimizer(Settings):
         shapes = {vector.shape for vector in (*given.values(), *self.state.values())}
         if len(shapes) > 1 or any(len(shape) != 1 for shape in shapes):
             raise ValueError(f"the slots of {self.name!r} are vectors of one length; got shapes {sorted(shapes)}.")
+        if int(state["iteration"]) < 0:
+            raise ValueError(f"{self.name!r}: iteration must be 0 or more; got {state['iteration']!r}.")
         if "learning_rate" in scalars:
             self.learning_rate = float(state["learning_rate"])
         self.micro_steps = int(state["iteration"])
-        self.state, self._planned_for = given, ()
+        self.state, self._plan, self._planned_for = given, [], ()

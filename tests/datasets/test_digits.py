@@ -8,7 +8,12 @@ from minibatch.datasets import digits
 
 def test_shapes_and_values() -> None:
     (x_train, y_train), (x_test, y_test) = digits.load_data()
-    assert (x_train.shape, x_test.shape, y_train.shape, y_test.shape) == ((1437, 8, 8), (360, 8, 8), (1437,), (360,))
+    assert (x_train.shape, x_test.shape, y_train.shape, y_test.shape) == (
+        (1437, 8, 8),
+        (360, 8, 8),
+        (1437,),
+        (360,),
+    )
     assert {a.dtype for a in (x_train, y_train, x_test, y_test)} == {np.dtype(np.uint8)}
     x, y = np.concatenate([x_train, x_test]), np.concatenate([y_train, y_test])
     assert (x.min(), x.max()) == (0, 16)

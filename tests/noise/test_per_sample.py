@@ -78,3 +78,27 @@ def test_an_uncompiled_model_is_refused():
     model = mb.Sequential([mb.Input((2,)), mb.layers.Dense(1)])
     with pytest.raises(ValueError, match="compile"):
         per_sample_gradients(model, np.ones((3, 2)), np.ones(3))
+
+
+def test_a_loss_that_is_no_mean_is_refused():
+    model = mlp()
+    model.compile("sgd", mb.losses.SparseCategoricalCrossentropy(reduction="sum"))
+    x, y = samples(model, 5)
+    with pytest.raises(ValueError, match="reduction='sum': gradient noise is about batch gradients that are means"):
+        per_sample_gradients(model, x, y)
+
+
+def test_layers_used_twice_frozen_layers_penalties_and_normalization(float64):
+    x = mb.Input((4,))
+    shared = mb.layers.Dense(4, activation="tanh", kernel_regularizer="l2")
+    h = mb.layers.Dense(4, trainable=False)(shared(shared(x)))
+    h = mb.layers.BatchNormalization()(mb.layers.Add()([h, x]))
+    model = mb.Model(x, mb.layers.Dense(3, activation="softmax")(h))
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    x, y = samples(model, 6)
+    rows = per_sample_gradients(model, x, y)
+    for i in range(6):
+        _, alone = model.loss_and_gradient(x[i : i + 1], y[i : i + 1])
+        np.testing.assert_allclose(rows[i], alone, rtol=1e-9, atol=1e-12)
+    frozen = model.parameters.slices[model.layers[1].kernel]
+    assert not rows[:, frozen].any()

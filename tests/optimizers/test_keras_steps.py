@@ -1,4 +1,4 @@
-"""Every rule with every option, 30 steps beside real Keras's, on weights of several shapes that straddle the blocks.
+"""Every rule with every option, 30 steps beside real Keras's, on weights that straddle the blocks.
 
 Keras is given a variable per weight, this library one vector and where the weights lie in it.
 """
@@ -49,7 +49,7 @@ OPTIONS: list[dict[str, Any]] = [
     {"gradient_accumulation_steps": 2, "use_ema": True, "ema_overwrite_frequency": 3, "global_clipnorm": 2.0},
     {"use_ema": True, "ema_overwrite_frequency": 5, "clipvalue": 0.1, "weight_decay": 0.01},
 ]
-#: The largest differences found are a third of this. Each step rounds theta (about 3e-8 of a number of size 1), its
+#: The largest difference found is half of this. Each step rounds theta (about 3e-8 of a number of size 1), its
 #: own length (1e-7 of it, and a sum of squares of 16000 numbers a few times that); 30 of them hardly ever add up.
 BOUND = 4e-6
 
@@ -110,14 +110,11 @@ def merged(rule: dict[str, Any], option: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("option", OPTIONS, ids=str)
 @pytest.mark.parametrize(("name", "rule"), RULES, ids=str)
-def test_weights_and_slots_are_keras_s(
-    name: str, rule: dict[str, Any], option: dict[str, Any], record_property: Callable[[str, object], None]
-) -> None:
+def test_weights_and_slots_are_keras_s(name: str, rule: dict[str, Any], option: dict[str, Any]) -> None:
     twins = Twins(lambda library: getattr(library.optimizers, name)(**merged(rule, option)))
     twins.step(18)
     twins.theirs.learning_rate = twins.mine.learning_rate = 0.005
     twins.step(12)
-    record_property("largest difference", twins.difference())
     twins.assert_close()
 
     # Every slot, in the order in which Keras keeps its variables.
@@ -197,7 +194,7 @@ def test_setting_the_learning_rate(rate: Any, new: Any) -> None:
         optimizer = library.optimizers.SGD(made(library, rate))
         if rate != 0.1 and new == 0.2:
             with pytest.raises(
-                (TypeError, AttributeError), match="not settable|cannot be set|no attribute 'assign'"
+                (TypeError, AttributeError), match=r"not settable|cannot be set|no attribute 'assign'"
             ):
                 optimizer.learning_rate = new
             continue
@@ -244,7 +241,8 @@ def test_clipping_what_is_not_ordinary(argument: str, scale: float, expected: fl
     g = np.full(4, scale, np.float32)
     theirs.build([variable])
     theirs.apply([tf.constant(g)], [variable])
-    mine.apply(g, theta)
+    with np.errstate(all="ignore"):  # NumPy says, as it should, what happens
+        mine.apply(g, theta)
     np.testing.assert_array_equal(theta, np.full(4, expected, np.float32))
     np.testing.assert_array_equal(variable.numpy(), theta)
 
@@ -311,7 +309,7 @@ def test_the_wrong_arguments_are_wrong_in_both() -> None:
         {"learning_rate": "0.1"},
     ):
         for library in BOTH:
-            with pytest.raises(ValueError, match="(?i)one of|must be|should be|must lie"):
+            with pytest.raises(ValueError, match=r"(?i)one of|must be|should be|must lie"):
                 library.optimizers.SGD(**arguments)
     for library in BOTH:
         library.optimizers.SGD(ema_momentum=7.0, ema_overwrite_frequency=0, gradient_accumulation_steps=0)

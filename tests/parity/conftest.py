@@ -15,8 +15,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def _names_from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    from parity.keras_reference import keras, reset_names
+    from parity.keras_reference import keras
 
     monkeypatch.setenv("COLUMNS", "80")  # Keras fits its tables to the terminal
-    reset_names()
+    keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(1234)

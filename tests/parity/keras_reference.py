@@ -15,16 +15,13 @@ import numpy as np
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
-# With oneDNN, TensorFlow 2.21's gradient of a convolution with strides (2, 1) writes outside its memory and crashes.
+# TensorFlow 2.21's oneDNN kernels write past their memory in small convolutions' gradients (seen: "free(): invalid
+# next size", in one run of ten, without this library). Its own kernels do not.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # what TensorFlow's own imports deprecate is not ours to mend
     import keras
     import tensorflow as tf  # noqa: F401  (for tests that differentiate)
-
-    # Layer names alone. keras.utils.clear_session would also drop kernels that TensorFlow may still be running, and
-    # called between tests that brings the process down, now and then.
-    from keras.src.utils.naming import reset_uids as reset_names  # noqa: F401
 
 import minibatch as mb
 from minibatch.datasets import digits

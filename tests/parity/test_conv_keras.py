@@ -22,16 +22,12 @@ def same(name: str, arguments: dict[str, Any], shape: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize("image", [(7, 7), (8, 5)])
-@pytest.mark.parametrize("kernel_size", [1, 2, 3, (2, 5), (4, 1)])
+@pytest.mark.parametrize("kernel_size", [1, 2, 3, (2, 3), (4, 1)])
 @pytest.mark.parametrize(
     "stretch", [{}, {"strides": (2, 1)}, {"strides": 5}, {"dilation_rate": 2}, {"dilation_rate": (1, 2)}]
 )
 @pytest.mark.parametrize("padding", ["valid", "same"])
 def test_conv2d(image: tuple[int, int], kernel_size: Any, stretch: dict[str, Any], padding: str) -> None:
-    tall, wide = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
-    down, across = np.broadcast_to(stretch.get("dilation_rate", 1), 2)
-    if padding == "valid" and ((tall - 1) * down >= image[0] or (wide - 1) * across >= image[1]):
-        pytest.skip("the window does not fit")
     arguments = {"filters": 3, "kernel_size": kernel_size, "padding": padding, **stretch}
     same("Conv2D", arguments, (3, *image, 2))
 

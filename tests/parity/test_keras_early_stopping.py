@@ -117,14 +117,18 @@ def test_any_sequence(
     assert mine == theirs
 
 
+def two_epochs(callback: Any) -> None:
+    for epoch in range(2):
+        callback.on_epoch_end(epoch, {"val_something": 1.0})
+
+
 def test_a_direction_that_cannot_be_told_raises_in_both() -> None:
     for lib in BOTH:
         callback = lib.callbacks.EarlyStopping(monitor="val_something")
         callback.set_model(MODELS[lib])
         callback.on_train_begin()
         with pytest.raises(ValueError, match="mode='max'"):
-            for epoch in range(2):
-                callback.on_epoch_end(epoch, {"val_something": 1.0})
+            two_epochs(callback)
 
 
 def test_in_a_fit_both_stop_after_the_same_epoch_with_the_same_weights() -> None:

@@ -98,20 +98,17 @@ def recorder(lib: Any) -> Any:
             super().__init__()
             self.events: list[tuple[Any, ...]] = []
 
-    def make(event: str) -> Callable[..., None]:
-        def listener(self: Any, *index: Any, logs: Any = "missing") -> None:
-            if logs == "missing":
-                *index, logs = index
+    def listener(event: str) -> Callable[..., None]:
+        def note(self: Any, index: tuple[int, ...], logs: Any) -> None:
             plain = {key: np.asarray(value).tolist() for key, value in logs.items()}
-            self.events.append((event, tuple(index), list(plain), plain))
+            self.events.append((event, index, list(plain), plain))
 
-        return listener
+        if "epoch" in event or "batch" in event:
+            return lambda self, i, logs=None: note(self, (i,), logs)
+        return lambda self, logs=None: note(self, (), logs)
 
     for event in EVENTS:
-        if "epoch" in event or "batch" in event:
-            setattr(Recorder, event, lambda self, i, logs=None, f=make(event): f(self, i, logs=logs))
-        else:
-            setattr(Recorder, event, lambda self, logs=None, f=make(event): f(self, logs=logs))
+        setattr(Recorder, event, listener(event))
     return Recorder()
 
 

@@ -13,7 +13,6 @@ from parity.keras_reference import keras, tf
 
 import minibatch as mb
 
-
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
 
 

@@ -43,7 +43,7 @@ def test_twenty_steps(name: str, arguments: dict[str, Any], size: int) -> None:
     assert mine.iterations == int(theirs.iterations)
     moved = np.abs(theta - start).max()
     assert moved > 1e-3
-    # Rounding: each step adds one of about 1e-7 of theta (size 1 to 4) and of the step, which is at most the way moved.
+    # Rounding: each step adds about 1e-7 of theta (size 1 to 4), and of the step, which is at most the way moved.
     # A centered RMSprop takes the difference of two nearly equal numbers under its root, which magnifies it.
     slack = 100 if arguments.get("centered") else 1
     np.testing.assert_allclose(theta, variable.numpy(), rtol=0, atol=slack * (2e-6 + 2e-6 * moved))

@@ -4,9 +4,10 @@
 Every step's loss is compared, and every weight at the end.
 
 The bounds. Both libraries compute in float32, unit roundoff u = 6e-8, but add up in different orders. A sum of n
-terms then differs by some sqrt(n) u, a few 1e-7 of its size for the n of these layers (9 to 1,150), and each step hands
-its difference on. Measured over the 55 steps: at most 4e-7 in a loss (of size 0.3 to 2.5) and 1e-6 in a weight (of
-size 0.01 to 1). The bounds are ten times that, for other processors; a small mistake is ten times beyond the bounds.
+terms then differs by some sqrt(n) u, a few 1e-7 of its size for the n of these layers (9 to 1,150), and each step
+hands its difference on. Measured over the 55 steps: at most 4e-7 in a loss (of size 0.3 to 2.5) and 1e-6 in a
+weight (of size 0.01 to 1). The bounds are ten times that, for other processors; a small mistake is ten times
+beyond the bounds.
 """
 
 from __future__ import annotations
