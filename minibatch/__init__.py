@@ -32,6 +32,7 @@ from minibatch import (
 from minibatch.batching import Batches
 from minibatch.layers import Input
 from minibatch.models import Model, Sequential
+from minibatch.not_here import NOT_HERE
 
 if TYPE_CHECKING:
     from minibatch import noise, plots
@@ -45,9 +46,7 @@ _LAZY = ("noise", "plots")
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return importlib.import_module(f"minibatch.{name}")
-    from minibatch.utils.names import near_misses
-
-    raise AttributeError(f"module 'minibatch' has no attribute {name!r}.{near_misses(name, __all__)}")
+    raise NOT_HERE.attribute_error(name, __all__)
 
 
 def __dir__() -> list[str]:

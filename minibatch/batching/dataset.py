@@ -41,6 +41,9 @@ class Dataset:
     [array([0, 4]), array([16])]
     """
 
+    #: What ``batch`` was called with, of a dataset that ``batch`` made; None of any other.
+    batch_size: int | None = None
+
     def __init__(self, start: Callable[[], Iterator[Any]], cardinality: int = UNKNOWN_CARDINALITY) -> None:
         self._start = start
         self._cardinality = cardinality
@@ -306,7 +309,9 @@ class Dataset:
             n = UNKNOWN_CARDINALITY if known % B else known // B
         elif known:
             n = arithmetic.steps_per_epoch(known, B, policy)
-        return Dataset(start, n)
+        batches = Dataset(start, n)
+        batches.batch_size = B
+        return batches
 
     def unbatch(self) -> Dataset:
         """Split batches into their samples."""

@@ -1,5 +1,9 @@
 """Layers: the maths of the forward pass beside that of the backward pass (``keras.layers``)."""
 
+from __future__ import annotations
+
+from typing import Any
+
 from minibatch.layers.activation import Activation, Softmax
 from minibatch.layers.augmentation import RandomFlip, RandomTranslation
 from minibatch.layers.conv import Conv1D, Conv2D, Convolution1D, Convolution2D
@@ -36,6 +40,7 @@ from minibatch.layers.merging import (
 )
 from minibatch.layers.noise import GaussianNoise
 from minibatch.layers.normalization import BatchNormalization, LayerNormalization
+from minibatch.layers.not_here import NOT_HERE
 from minibatch.layers.pooling import (
     AveragePooling1D,
     AveragePooling2D,
@@ -52,6 +57,11 @@ from minibatch.layers.recurrent import SimpleRNN
 from minibatch.layers.reshaping import Flatten, Reshape, ZeroPadding1D, ZeroPadding2D
 from minibatch.layers.separable import DepthwiseConv2D, SeparableConv2D, SeparableConvolution2D
 from minibatch.layers.weight import Weight
+
+
+def __getattr__(name: str) -> Any:
+    raise NOT_HERE.attribute_error(name, __all__)
+
 
 __all__ = [
     "ELU",

@@ -135,7 +135,7 @@ class Trainer(Learner):
                 logs = dict(sorted(logs.items()))
             calls("on_epoch_end", epoch, logs)
         if epochs > start:
-            self.optimizer.finalize(self.parameters.theta)
+            self.optimizer.finalize(self.parameters.theta, self.active_slices())
         calls("on_train_end", logs)
         return history
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import difflib
 import inspect
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from opcode import opmap
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -23,6 +25,11 @@ def near_misses(name: str, known: Iterable[str]) -> str:
     return f"{hint} Known: {', '.join(names)}."
 
 
+def each(names: str, nearest: str) -> dict[str, str]:
+    """Return the names, words of one string, each with the same nearest thing (see ``NotHere``)."""
+    return dict.fromkeys(names.split(), nearest)
+
+
 @dataclass(frozen=True)
 class NotHere:
     """What Keras has in one of its rooms and this library has not.
@@ -30,7 +37,7 @@ class NotHere:
     Parameters
     ----------
     room : str
-        "losses".
+        "losses"; "" for ``keras`` itself.
     nearest : mapping of str to str
         Keras's names, each with the nearest thing here (or why there is none). "Dice" stands for "dice", too.
     renamed : mapping of str to str
@@ -48,18 +55,22 @@ class NotHere:
         plain = name.replace("_", "").lower()
         for theirs, nearest in self.nearest.items():
             if theirs.replace("_", "").lower() == plain:
-                return (
-                    f"Keras has {name!r} in keras.{self.room}; this library has not. The nearest here: {nearest}."
-                )
+                where = f"keras.{self.room}".rstrip(".")
+                return f"Keras has {name!r} in {where}; this library has not. The nearest here: {nearest}."
         return None
 
-    def attribute_error(self, name: str, known: Iterable[str]) -> AttributeError:
-        """Return the error for a module's attribute that is not there."""
+    def attribute_error(self, name: str, known: Iterable[str]) -> AttributeError | ImportError:
+        """Return the error for a module's attribute that is not there; to be called by its ``__getattr__``.
+
+        An ImportError for ``from minibatch.layers import LSTM``, which would put its own words for an AttributeError.
+        """
         explained = self.explain(name)
         if explained is None:
-            explained = f"module 'minibatch.{self.room}' has no attribute {name!r}."
+            explained = f"module {f'minibatch.{self.room}'.rstrip('.')!r} has no attribute {name!r}."
             explained += near_misses(name, known) if not name.startswith("_") else ""
-        return AttributeError(explained)
+        asking = sys._getframe(2)
+        is_import = asking.f_code.co_code[asking.f_lasti] == opmap["IMPORT_FROM"]
+        return (ImportError if is_import else AttributeError)(explained)
 
 
 def find(kind: str, name: str, table: Mapping[str, T], elsewhere: NotHere | None = None) -> T:

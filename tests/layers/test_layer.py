@@ -133,6 +133,6 @@ def test_every_layer_here_is_checked_by_differences() -> None:
         if inspect.isclass(item)
         and issubclass(item, Layer)
         and item not in (Layer, ActivatedLayer, InputLayer)
-        and not re.search(rf"\.{item.__name__}\b", checked)
+        and not re.search(rf"\b{item.__name__}\b", checked)
     ]
     assert not unchecked

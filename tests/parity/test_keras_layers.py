@@ -42,7 +42,9 @@ def same_layer(theirs: Any, mine: Any, x: np.ndarray) -> None:
         np.testing.assert_allclose(weight.gradient, gradient, rtol=1e-5, atol=5e-5)
 
 
-@pytest.mark.parametrize("activation", sorted(mb.activations.ACTIVATIONS))
+# At exactly 0 Keras's celu has twice its slope (both branches count), and its sparsemax, run over rows like these,
+# returns a row of zeros: tests/test_activations.py checks those by differences alone.
+@pytest.mark.parametrize("activation", sorted(set(mb.activations.ACTIVATIONS) - {"celu", "sparsemax"}))
 def test_activations(activation: str, rng: np.random.Generator) -> None:
     z = np.concatenate([rng.normal(size=(5, 6)) * 3, [[0, -0.0, 30, -30, 90, -90]]])
     same_layer(keras.layers.Activation(activation), mb.layers.Activation(activation), z)

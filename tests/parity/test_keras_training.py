@@ -135,8 +135,8 @@ def test_every_step_s_loss_and_the_final_weights(
 class LastBatchAsLarge(mb.optimizers.SGD):
     """A mistake: the last, short batch divided by 100 in place of its own 50."""
 
-    def apply(self, gradient: np.ndarray, theta: np.ndarray) -> None:
-        super().apply(gradient / 2 if self.iterations % 11 == 10 else gradient, theta)
+    def apply(self, gradient: np.ndarray, *rest: Any) -> None:
+        super().apply(gradient / 2 if self.iterations % 11 == 10 else gradient, *rest)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,52 @@
+"""What ``keras`` has at the top and ``minibatch`` has not."""
+
+from minibatch.utils.names import NotHere, each
+
+_MODEL = "nothing; a model here is the whole of minibatch.Sequential and minibatch.Model"
+_ARRAYS = "NumPy itself, and layers of your own with forward and backward"
+_FLOATS = "minibatch.config.set_floatx, one float type for everything"
+
+NOT_HERE = NotHere(
+    "",
+    {
+        "Function": "minibatch.Model(inputs, outputs)",
+        "Initializer": "minibatch.initializers.Initializer",
+        "InputSpec": "minibatch.layers.Layer, whose output_shape_for refuses a shape",
+        "KerasTensor": "what minibatch.Input returns",
+        "Layer": "minibatch.layers.Layer",
+        "Loss": "minibatch.losses.Loss",
+        "Metric": "minibatch.metrics.Metric",
+        "Operation": "minibatch.layers.Layer",
+        "Optimizer": "minibatch.optimizers.Optimizer",
+        "Regularizer": "minibatch.regularizers.Regularizer",
+        "Variable": "minibatch.layers.Weight",
+        "applications": "nothing that is trained already; small networks in examples/",
+        "backend": _ARRAYS,
+        "constraints": "minibatch.regularizers, or a callback that sets the weights",
+        "datasets": "minibatch.datasets.digits",
+        "device": "nothing; everything runs on the processor",
+        "distribution": "nothing; everything runs in one process",
+        "distillation": "minibatch.losses.KLDivergence between two models' outputs",
+        "export": "model.save",
+        "name_scope": "a layer's name=",
+        "ops": _ARRAYS,
+        "preprocessing": "minibatch.utils and the layers Rescaling, Normalization, RandomFlip, RandomTranslation",
+        "random": "numpy.random.default_rng, and minibatch.utils.set_random_seed",
+        "tree": "lists and dicts of arrays, which fit takes",
+        "version": "minibatch.__version__",
+        "visualization": "minibatch.plots",
+        "wrappers": "minibatch.Sequential in an estimator class of your own",
+        **each("DTypePolicy FloatDTypePolicy dtype_policies mixed_precision", _FLOATS),
+        **each("Quantizer quantizers", "nothing; weights are float32 or float64"),
+        **each("RematScope remat", "nothing; of inference no cache is kept, of training every one"),
+        **each("StatelessScope SymbolicScope", "layer.forward, which keeps nothing between calls"),
+        "legacy": _MODEL,
+    },
+    {
+        "np_utils": "minibatch.utils.to_categorical",
+        "objectives": "minibatch.losses",
+        "engine": "minibatch.models and minibatch.layers",
+        "estimator": "minibatch.Model with fit",
+        "experimental": "minibatch.layers and minibatch.optimizers",
+    },
+)
