@@ -2,7 +2,6 @@
 
 from minibatch.utils.names import NotHere, each
 
-_MODEL = "nothing; a model here is the whole of minibatch.Sequential and minibatch.Model"
 _ARRAYS = "NumPy itself, and layers of your own with forward and backward"
 _FLOATS = "minibatch.config.set_floatx, one float type for everything"
 
@@ -23,7 +22,6 @@ NOT_HERE = NotHere(
         "applications": "nothing that is trained already; small networks in examples/",
         "backend": _ARRAYS,
         "constraints": "minibatch.regularizers, or a callback that sets the weights",
-        "datasets": "minibatch.datasets.digits",
         "device": "nothing; everything runs on the processor",
         "distribution": "nothing; everything runs in one process",
         "distillation": "minibatch.losses.KLDivergence between two models' outputs",
@@ -38,9 +36,9 @@ NOT_HERE = NotHere(
         "wrappers": "minibatch.Sequential in an estimator class of your own",
         **each("DTypePolicy FloatDTypePolicy dtype_policies mixed_precision", _FLOATS),
         **each("Quantizer quantizers", "nothing; weights are float32 or float64"),
-        **each("RematScope remat", "nothing; of inference no cache is kept, of training every one"),
+        **each("RematScope remat", "nothing; what a training step keeps for its backward pass is kept whole"),
         **each("StatelessScope SymbolicScope", "layer.forward, which keeps nothing between calls"),
-        "legacy": _MODEL,
+        "legacy": "minibatch.models, which reads legacy .h5 files, too",
     },
     {
         "np_utils": "minibatch.utils.to_categorical",

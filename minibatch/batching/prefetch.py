@@ -8,6 +8,7 @@ wrong in a thread is raised in the reader, with the thread's traceback.
 from __future__ import annotations
 
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -65,7 +66,8 @@ def prefetched(source: Iterable[T], size: int) -> Iterator[T]:
     finally:
         stop.set()
         # The worker may be waiting for room; it puts no more than one element after it sees the stop.
-        while thread.is_alive():
+        # When the interpreter is ending, daemons no longer run, and would be waited for in vain.
+        while thread.is_alive() and not sys.is_finalizing():
             try:
                 ahead.get_nowait()
             except Empty:

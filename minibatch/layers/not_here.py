@@ -65,7 +65,9 @@ NOT_HERE = NotHere(
     },
     {
         **each("core convolutional", "minibatch.layers itself: from minibatch.layers import Dense, Conv2D"),
-        **each("embeddings merge local wrappers", "minibatch.layers itself: from minibatch.layers import Embedding"),
+        **each(
+            "embeddings merge local wrappers", "minibatch.layers itself: from minibatch.layers import Embedding"
+        ),
         "advanced_activations": "minibatch.layers itself: from minibatch.layers import LeakyReLU",
         "experimental": "minibatch.layers itself: layers.Rescaling for layers.experimental.preprocessing.Rescaling",
         **each("CuDNNLSTM CuDNNGRU", "'LSTM' and 'GRU', which this library has not; the nearest here is SimpleRNN"),

@@ -8,6 +8,7 @@ from typing import Any
 from minibatch import config as settings
 from minibatch import layers as layers_room
 from minibatch.layers import Layer
+from minibatch.layers.not_here import NOT_HERE
 from minibatch.layers.symbol import Symbol
 from minibatch.models.graph import Graph
 from minibatch.utils.names import near_misses
@@ -126,6 +127,9 @@ def layer_from_config(entry: Mapping[str, Any], custom_objects: Mapping[str, Any
     if cls is None:
         cls = getattr(layers_room, name, None) if name in layers_room.__all__ else None
         if not (isinstance(cls, type) and issubclass(cls, Layer)):
+            explained = NOT_HERE.explain(name)
+            if explained:
+                raise ValueError(f"the model has a layer of class {name!r}. {explained}")
             raise ValueError(
                 f"the model has a layer of class {name!r}, which is not here. If it is yours, hand it over: "
                 f"custom_objects={{{name!r}: {name}}}.{near_misses(name, layers_room.__all__)}"

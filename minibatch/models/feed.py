@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from minibatch.batching import Batches
 from minibatch.typing import Array
+from minibatch.utils.py_dataset import PyDataset
 
 
 class Batch(NamedTuple):
@@ -37,6 +38,8 @@ class Feed:
         Whether an epoch without a batch is no mistake: where batches are carried over from epoch to epoch.
     batches : Batches, optional
         What the passes are over, if it is that: then the feed can be put back to where it was.
+    source : PyDataset, optional
+        What the passes are over, if it is that: it is told where an epoch begins and ends.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class Feed:
         steps_per_epoch: int | None = None,
         may_be_empty: bool = False,
         batches: Batches | None = None,
+        source: PyDataset | None = None,
     ) -> None:
         self.run = run
         self.length = length
@@ -54,6 +58,7 @@ class Feed:
         self.steps_per_epoch = steps_per_epoch
         self.may_be_empty = may_be_empty
         self.batches = batches
+        self.source = source
         self._pass: Iterator[Any] | None = None
         self._seen = 0
 
@@ -75,6 +80,13 @@ class Feed:
         UserWarning
             If there are fewer than ``steps_per_epoch``.
         """
+        if self.source is not None:
+            self.source.on_epoch_begin()
+        yield from self._epoch(start)
+        if self.source is not None:
+            self.source.on_epoch_end()
+
+    def _epoch(self, start: int) -> Iterator[Batch]:
         if self._pass is None or (self.steps_per_epoch is None and not start):
             self._pass, self._seen = iter(self.run()), 0
         if start and start == self.steps_per_epoch:
@@ -98,7 +110,7 @@ class Feed:
                 warnings.warn(
                     f"The data ran out after {step} of the {self.steps_per_epoch} steps of this epoch; training "
                     "goes on with the next.",
-                    stacklevel=2,
+                    stacklevel=3,
                 )
         if self._seen == self.length:
             self._pass = None

@@ -11,6 +11,7 @@ from minibatch.batching import INFINITE_CARDINALITY, Batches, Dataset, total_ste
 from minibatch.models import data
 from minibatch.models.feed import Batch, Feed
 from minibatch.typing import Array
+from minibatch.utils.py_dataset import PyDataset, passes
 
 if TYPE_CHECKING:
     from minibatch.models.learner import Learner
@@ -49,7 +50,7 @@ class Intake:
         if class_weight is not None and sample_weight is not None:
             raise ValueError("give class_weight or sample_weight, not both at the same time.")
         if _makes_batches(x):
-            return self._stream(x, y, sample_weight, batch_size, steps, class_weight, epochs)
+            return self._stream(x, y, sample_weight, batch_size, steps, class_weight, epochs, bool(shuffle))
         batch = self.batch(x, y, sample_weight, class_weight, what)
         weights = [w for w in batch.weights if w is not None]
         n_inputs, n_outputs = len(batch.inputs), len(batch.targets)
@@ -129,6 +130,7 @@ class Intake:
         steps: int | None,
         class_weight: Any,
         epochs: int = 1,
+        shuffle: bool = False,
     ) -> Feed:
         """Return the feed of something that makes its own batches."""
         for name, value in (("y", y), ("sample_weight", sample_weight), ("batch_size", batch_size)):
@@ -142,6 +144,12 @@ class Intake:
         length = _length(batches)
         if steps is None and isinstance(batches, Dataset) and batches.cardinality() == INFINITE_CARDINALITY:
             raise ValueError("The Dataset never ends (repeat()): say how many steps make an epoch.")
+        if isinstance(batches, PyDataset):
+            if steps is None and length is None:
+                raise ValueError(
+                    "The PyDataset never ends (num_batches is None): say how many steps make an epoch."
+                )
+            return Feed(passes(batches, shuffle), length, convert, steps, source=batches)
         if isinstance(batches, Batches) and batches.remainder == "carry":
             n, size = batches.n_samples, batches.batch_size
             if total_steps(n, size, epochs, "carry") == 0:
@@ -215,6 +223,8 @@ def _makes_batches(x: Any) -> bool:
 
 def _length(batches: Any) -> int | None:
     """Return how many batches there are in a pass, if they can tell."""
+    if isinstance(batches, PyDataset):
+        return batches.num_batches
     try:
         return len(batches)
     except TypeError:
@@ -258,10 +268,10 @@ class _Cut(Feed):
     """The first steps of every pass."""
 
     def __init__(self, feed: Feed, steps: int) -> None:
-        super().__init__(feed.run, min(steps, feed.length or steps), feed.convert)
+        super().__init__(feed.run, min(steps, feed.length or steps), feed.convert, source=feed.source)
         self._limit = steps
 
-    def next_epoch(self, start: int = 0) -> Iterator[Batch]:
+    def _epoch(self, start: int) -> Iterator[Batch]:
         """Return the first batches of a new pass, from ``start`` on."""
         for step, raw in enumerate(self.run(), start):
             if step == self._limit:

@@ -78,9 +78,9 @@ def model_from_config(given: Mapping[str, Any], custom_objects: Mapping[str, Any
         raise ValueError(f"the description of a {kind} model cannot be used: {error}") from error
 
 
-def model_from_json(text: str, custom_objects: Mapping[str, Any] | None = None) -> Model:
+def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Model:
     """Return a new model from what ``to_json`` returned."""
-    return model_from_config(json.loads(text), custom_objects)
+    return model_from_config(json.loads(json_string), custom_objects)
 
 
 def clone_model(model: Model) -> Model:

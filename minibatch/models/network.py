@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from minibatch.layers import ActivatedLayer, Layer, Weight
 from minibatch.layers.layer import Cache
 from minibatch.models.graph import Graph
+from minibatch.models.not_here import NOT_HERE
 from minibatch.models.parameters import Parameters
 from minibatch.typing import Array, Shape
 from minibatch.utils.names import unique_name
@@ -280,6 +281,13 @@ class Network:
                 for weight in layer.weights:
                     weight.gradient[...] = 0
         return [dvalues[place] for place in self.graph.inputs]
+
+    if not TYPE_CHECKING:  # a checker is to know the attributes that there are
+
+        def __getattr__(self, name: str) -> Any:
+            kind = type(self).__name__
+            explained = None if name.startswith("_") else NOT_HERE.explain(name)
+            raise AttributeError(explained or f"{kind!r} object has no attribute {name!r}", name=name, obj=self)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}, {len(self.layers)} layers>"

@@ -128,7 +128,9 @@ def image_dataset_from_directory(
     _check_split(validation_split, subset, shuffle, seed)
     if crop_to_aspect_ratio and pad_to_aspect_ratio:
         raise ValueError("crop_to_aspect_ratio and pad_to_aspect_ratio cannot both be True.")
-    if not (labels is None or isinstance(labels, list | tuple) or (isinstance(labels, str) and labels == "inferred")):
+    if not (
+        labels is None or isinstance(labels, list | tuple) or (isinstance(labels, str) and labels == "inferred")
+    ):
         raise ValueError(f"labels must be 'inferred', None, or a list or tuple of integers; got {labels!r}.")
     if class_names is not None and labels != "inferred":
         raise ValueError("class_names names the folders of inferred labels: leave it out, or labels.")
@@ -147,7 +149,7 @@ def image_dataset_from_directory(
         seed = next_seed() % 10**6
     order = np.arange(len(paths))
     if shuffle:
-        np.random.RandomState(seed).shuffle(order)  # noqa: NPY002  # Keras's order under this seed
+        np.random.RandomState(seed).shuffle(order)  # Keras's order under this seed
     cut = len(order) - int((validation_split or 0) * len(order))
 
     def read(path: Any) -> NDArray[np.float32]:
@@ -163,7 +165,9 @@ def image_dataset_from_directory(
         if not len(rows):
             raise ValueError(f"No {what}images found in {str(directory)!r}. Formats: {', '.join(FORMATS)}.")
         files = [paths[i] for i in rows]
-        dataset = Dataset.from_tensor_slices(np.array(files) if targets is None else (np.array(files), targets[rows]))
+        dataset = Dataset.from_tensor_slices(
+            np.array(files) if targets is None else (np.array(files), targets[rows])
+        )
         if reshuffle:
             dataset = dataset.shuffle(1024 if batch_size is None else 8 * batch_size, seed)
         if targets is None:
@@ -263,8 +267,8 @@ def _encoded(numbers: Sequence[int], label_mode: str, names: Sequence[str]) -> N
         return np.asarray(numbers, np.float32)[:, None]
     if numbers and not 0 <= min(numbers) <= max(numbers) < len(names):
         raise ValueError(
-            f"label_mode='categorical' needs labels from 0 to {len(names) - 1}, as there are {len(names)} different "
-            f"ones; got {min(numbers)} to {max(numbers)}."
+            f"label_mode='categorical' needs labels from 0 to {len(names) - 1}, as there are {len(names)} "
+            f"different ones; got {min(numbers)} to {max(numbers)}."
         )
     return np.eye(len(names), dtype=np.float32)[np.asarray(numbers, np.intp)]
 
@@ -272,9 +276,7 @@ def _encoded(numbers: Sequence[int], label_mode: str, names: Sequence[str]) -> N
 def _pixels(image: Image.Image, color_mode: str) -> NDArray[Any]:
     """Return an image, the first frame of an animation, as (H, W, C) of uint8."""
     if image.mode.startswith("I"):  # 16 bits a pixel, of which an image here has the upper 8
-        from PIL import Image as pillow
-
-        image = pillow.fromarray((np.asarray(image).astype(np.int64) >> 8).astype(np.uint8))
+        image = _pillow().fromarray((np.asarray(image).astype(np.int64) >> 8).astype(np.uint8))
     elif image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")
     pixels = np.asarray(image.convert(_MODES[color_mode]))

@@ -4,14 +4,15 @@ A pixel i of the new image has its centre at (i + 1/2) n_old / n_new in the old 
 the old pixels around that point, and the weights are a function of their distance from it: so resizing an axis is a
 product with a matrix of weights, (new, old), of which each row sums to 1.
 
-The numbers are TensorFlow's, from whose ``tf.image.resize`` Keras has them: the function is as wide in a small image
-as in a large one (``antialias=False``), and outside the image there are no pixels, so that at an edge the others
-share the weight.
+The numbers are TensorFlow's, from whose ``tf.image.resize`` Keras has them: the function is as wide in a small
+image as in a large one (``antialias=False``), and outside the image there are no pixels, so that at an edge the
+others share the weight.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +50,7 @@ _KERNELS: dict[str, Callable[[Weights], Weights]] = {
 INTERPOLATIONS = ("nearest", "area", *_KERNELS)
 
 
-def resize(image: NDArray[np.generic], size: tuple[int, int], interpolation: str = "bilinear") -> NDArray[np.float32]:
+def resize(image: NDArray[Any], size: tuple[int, int], interpolation: str = "bilinear") -> NDArray[np.float32]:
     """Return an image in another size.
 
     Parameters
@@ -73,10 +74,15 @@ def resize(image: NDArray[np.generic], size: tuple[int, int], interpolation: str
         raise ValueError(f"Unknown interpolation {interpolation!r}.{near_misses(interpolation, INTERPOLATIONS)}")
     height, width, _ = image.shape
     if interpolation == "nearest":
-        rows, columns = (np.floor(_centres(old, new)).astype(int) for old, new in zip((height, width), size, strict=True))
-        return image[rows[:, None], columns].astype(np.float32)
+        rows, columns = (
+            np.floor(_centres(old, new)).astype(int) for old, new in zip((height, width), size, strict=True)
+        )
+        nearest: NDArray[np.float32] = image[rows[:, None], columns].astype(np.float32)
+        return nearest
     down, across = (weights(old, new, interpolation) for old, new in zip((height, width), size, strict=True))
-    return np.einsum("ih,hwc,jw->ijc", down, image, across, optimize=True).astype(np.float32)
+    wide = across @ image.astype(np.float64)  # (H, new W, C)
+    resized: NDArray[np.float32] = np.tensordot(down, wide, axes=1).astype(np.float32)
+    return resized
 
 
 def weights(old: int, new: int, interpolation: str) -> Weights:

@@ -62,7 +62,7 @@ class NotHere:
     def attribute_error(self, name: str, known: Iterable[str]) -> AttributeError | ImportError:
         """Return the error for a module's attribute that is not there; to be called by its ``__getattr__``.
 
-        An ImportError for ``from minibatch.layers import LSTM``, which would put its own words for an AttributeError.
+        An ImportError for ``from minibatch.layers import LSTM``, which would put its own words for the other.
         """
         explained = self.explain(name)
         if explained is None:

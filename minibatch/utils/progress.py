@@ -15,8 +15,8 @@ from minibatch.callbacks.progbar import metrics_text, time_left, time_per_step
 class Progbar:
     """Shows how far a loop is, the time per step, and numbers.
 
-    With ``verbose=1`` on a terminal or in a notebook the line is drawn again as the steps go by; anywhere else it is
-    printed once, at the end.
+    With ``verbose=1`` on a terminal or in a notebook the line is drawn again as the steps go by; anywhere else it
+    is printed once, at the end.
 
     Parameters
     ----------

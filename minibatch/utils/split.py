@@ -31,8 +31,8 @@ def split_dataset(
         Arrays with N samples each. A Dataset is read into memory; if it came from ``batch``, its samples are split,
         and both parts are batched alike.
     left_size, right_size : int or float, optional
-        A number of samples (int), or a fraction of them (float, rounded), more than none and less than all. One that
-        is not given is the rest. The left part is the first samples, the right part the last.
+        A number of samples (int), or a fraction of them (float, rounded), more than none and less than all. One
+        that is not given is the rest. The left part is the first samples, the right part the last.
     shuffle : bool, default False
         Whether to shuffle the samples first.
     seed : int, optional
@@ -59,7 +59,7 @@ def split_dataset(
     """
     if preferred_backend is not None:
         raise ValueError(
-            f"split_dataset: preferred_backend={preferred_backend!r} is not here; it returns two Datasets of NumPy arrays."
+            f"split_dataset: preferred_backend={preferred_backend!r} is not here; the parts are minibatch Datasets."
         )
     batch_size = dataset.batch_size if isinstance(dataset, Dataset) else None
     arrays = _arrays(dataset)
@@ -147,5 +147,7 @@ def _sizes(left_size: Size, right_size: Size, n: int) -> tuple[int, int]:
     left = counts["left_size"] if "left_size" in counts else n - counts["right_size"]
     right = counts.get("right_size", n - left)
     if left + right > n or not left or not right:
-        raise ValueError(f"of {n} samples, {left} for the left and {right} for the right part do not make two parts.")
+        raise ValueError(
+            f"of {n} samples, {left} for the left and {right} for the right part do not make two parts."
+        )
     return left, right
