@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import minibatch
+from minibatch.utils.console import say
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -88,16 +89,16 @@ def _demo(arguments: argparse.Namespace) -> int:
     results.write_text(json.dumps(_finite(experiment.to_dict()), indent=1, allow_nan=False) + "\n")
 
     settings = experiment.settings
-    print(
+    say(
         f"A network 64-32-10 ({settings['parameters']:,} parameters) on {settings['n_train']:,} images of digits, "
         f"SGD with learning rate {settings['learning_rate']}, seed {settings['seed']},\n"
         "from the same initial weights at each batch size:\n"
     )
-    print(demo.results_table(experiment))
-    print(f"\n{demo.summary(experiment)}\n")
-    print("Written:")
+    say(demo.results_table(experiment))
+    say(f"\n{demo.summary(experiment)}\n")
+    say("Written:")
     for path in [*figures, results]:
-        print(f"  {path}")
+        say(f"  {path}")
     return 0
 
 
@@ -107,16 +108,18 @@ def _add_arithmetic(commands: Any) -> None:
         help="batches, updates and samples seen, for every remainder policy",
         description="What becomes of the remainder: every policy side by side, without any data.",
     )
-    arithmetic.add_argument("n_samples", type=_positive, metavar="SAMPLES")
-    arithmetic.add_argument("batch_size", type=_positive, metavar="BATCH_SIZE")
-    arithmetic.add_argument("--epochs", type=_positive, default=1, metavar="N", help="(%(default)s)")
+    arithmetic.add_argument("n_samples", type=_positive, metavar="SAMPLES", help="how many there are: 1050")
+    arithmetic.add_argument("batch_size", type=_positive, metavar="BATCH_SIZE", help="how many make a batch: 100")
+    arithmetic.add_argument(
+        "--epochs", type=_positive, default=1, metavar="N", help="how often they are gone through (%(default)s)"
+    )
     arithmetic.set_defaults(run=_arithmetic)
 
 
 def _arithmetic(arguments: argparse.Namespace) -> int:
     from minibatch.batching import arithmetic_table
 
-    print(arithmetic_table(arguments.n_samples, arguments.batch_size, arguments.epochs))
+    say(arithmetic_table(arguments.n_samples, arguments.batch_size, arguments.epochs))
     return 0
 
 

@@ -16,7 +16,12 @@ EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 def test_example_runs(script, tmp_path):
     environment = {**os.environ, "MPLBACKEND": "Agg", "PYTHONWARNINGS": "error", "PYTHONUTF8": "1"}
     done = subprocess.run(
-        [sys.executable, str(script)], capture_output=True, text=True, cwd=tmp_path, env=environment, encoding="utf-8"
+        [sys.executable, str(script)],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=environment,
+        encoding="utf-8",
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()

@@ -45,6 +45,8 @@ EVERYWHERE = (
     "The float type is the library's (`config.set_floatx`: float32 or float64), not a layer's; there is no mixed "
     "precision.",
     "Channels come last: `data_format='channels_first'` is refused.",
+    "Constraints, regularizers of activities, masks, and low-rank or quantized weights are not here: every layer "
+    "refuses their arguments, also where it takes them in Keras by `**kwargs`.",
     "A layer, loss, activation or regularizer of your own defines its gradient beside its value, since nothing "
     "differentiates for it.",
     "There is one way to run, in NumPy on the processor: what in Keras chooses devices, compilation or "
@@ -56,7 +58,6 @@ EVERYWHERE = (
 #: Where a name means something else than in Keras; one sentence each.
 MEANS = {
     "Model": "Made of symbols only: a subclass with a `call` of its own is not here.",
-    "models.Model": "Made of symbols only: a subclass with a `call` of its own is not here.",
     "Model.compile": "`run_eagerly`, `steps_per_execution`, `jit_compile` and `auto_scale_loss` are taken and have "
     "no effect: they choose how Keras runs a step, never what it computes.",
     "Model.fit": "Also takes `Batches`, with remainder policies beyond Keras's short last batch; with several "
@@ -77,8 +78,6 @@ MEANS = {
     "callbacks.SwapEMAWeights": "Swaps back after a prediction, and a fit stopped early ends on the averages; "
     "Keras's does neither.",
     "initializers.Identity": "Its gain is written into files; Keras's is lost there.",
-    "initializers.IdentityInitializer": "Its gain is written into files; Keras's is lost there.",
-    "initializers.identity": "Its gain is written into files; Keras's is lost there.",
     "layers.BatchNormalization": "Setting `trainable` takes effect at once; in Keras, at the next `compile`.",
     "layers.Embedding": "A class that comes twice in a batch gives Adam one gradient, the sum; Keras on TensorFlow "
     "squares each occurrence by itself. A class number that is not whole raises; Keras cuts it off.",
@@ -88,8 +87,6 @@ MEANS = {
     "as if they were a sigmoid's.",
     "losses.CategoricalCrossentropy": "After a sigmoid it takes the probabilities; Keras feeds it the sigmoid's "
     "logits, as if they were a softmax's.",
-    "losses.SparseCategoricalCrossentropy": "After a sigmoid it takes the probabilities; Keras feeds it the "
-    "sigmoid's logits, as if they were a softmax's.",
     "losses.Huber": "Its delta is written into files; Keras's is lost there.",
     "losses.Loss": "A loss of your own defines its gradient, too.",
     "losses.get": "Refuses a plain function: its gradient is needed, too (`losses.Loss`).",
@@ -100,13 +97,28 @@ MEANS = {
     "regularizers.Regularizer": "A penalty of your own defines its gradient, too.",
     "regularizers.get": "Refuses a plain function: its gradient is needed, too (`regularizers.Regularizer`).",
     "saving.load_model": "There is no unsafe mode, whatever `safe_mode` says.",
+    "utils.PyDataset": "`use_multiprocessing=True` is refused: more workers are threads.",
+    "utils.Progbar": "The line is drawn again only on a terminal or in a notebook; elsewhere it is printed once.",
+    "utils.image_dataset_from_directory": "Returns a `minibatch.data.Dataset`, for `format='tf'`.",
+    "utils.normalize": "Right along `axis=0`, too, which Keras takes for no axis at all.",
+    "utils.plot_model": "Drawn by Matplotlib; Keras needs Graphviz.",
+    "utils.split_dataset": "Returns two `minibatch.data.Dataset`; a `preferred_backend` is refused.",
     "utils.set_random_seed": "Every epoch keeps a permutation of its own; in Keras on TensorFlow all epochs then "
     "share one.",
     "utils.to_categorical": "A negative class number is refused, which Keras counts from the end; the result is "
     "of `config.floatx()`, in Keras float64.",
 }
-MEANS["models.load_model"] = MEANS["saving.load_model"]
-MEANS["regularizers.orthogonal_regularizer"] = MEANS["regularizers.OrthogonalRegularizer"]
+#: Other names of which the same is true.
+ALIASES = {
+    "models.Model": "Model",
+    "models.load_model": "saving.load_model",
+    "initializers.IdentityInitializer": "initializers.Identity",
+    "initializers.identity": "initializers.Identity",
+    "losses.SparseCategoricalCrossentropy": "losses.CategoricalCrossentropy",
+    "regularizers.orthogonal_regularizer": "regularizers.OrthogonalRegularizer",
+    "utils.Sequence": "utils.PyDataset",
+}
+MEANS |= {alias: MEANS[name] for alias, name in ALIASES.items()}
 
 
 @dataclass(frozen=True)
@@ -133,8 +145,9 @@ def whole(room: str) -> str:
 def room_of(library: Any, room: str) -> Any:
     """Return a namespace of one of the two libraries; of its models' classes, an instance of ours."""
     if room in ("Model", "Sequential") and library is mb:
-        x = mb.Input((2,))
-        model = mb.Model(x, mb.layers.Dense(1)(x)) if room == "Model" else mb.Sequential([x, mb.layers.Dense(1)])
+        # Named, so that asking does not move the numbers in the names of other models.
+        x, dense = mb.Input((2,), name="x"), mb.layers.Dense(1, name="y")
+        model = mb.Model(x, dense(x), name=room) if room == "Model" else mb.Sequential([x, dense], name=room)
         model.compile("sgd", "mse")
         return model
     return attrgetter(room)(library) if room else library
@@ -242,7 +255,7 @@ def page(table: list[Row]) -> str:
         f"Every public name of Keras {keras.__version__}, and what of it is here. Written by `{COMMAND}` from both",
         "libraries' own namespaces, signatures and errors; a test fails when it is stale.",
         "",
-        "- **yes**: the same arguments with the same defaults, the same numbers (to the rounding of float32).",
+        "- **yes**: the same arguments with the same defaults (that the numbers are the same, tests/parity tests).",
         "- **differs**: as the third column says. An argument that is refused raises a TypeError that names it,",
         "  unless, in a constructor, its value asks for what happens here anyway, such as Keras's default.",
         "- **no**: asking for it raises an error that says that Keras has it, and names the nearest thing here.",

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from minibatch.callbacks.callback import Callback, Logs
+from minibatch.utils.console import printable, say
 
 _BAR_WIDTH = 20
 #: Seconds between two drawings of the line.
@@ -112,7 +113,7 @@ class ProgbarLogger(Callback):
             print(f"{shown} - {seconds} - {time_per_step(per_step)}{metrics_text(logs)}")
             return
         if not self._dynamic:
-            print(f"{shown} {'━' * _BAR_WIDTH} {numbers}")
+            say(f"{shown} {'━' * _BAR_WIDTH} {numbers}")
             return
         bar, width = "", len(f"{shown} {numbers}")
         if total is not None:
@@ -121,7 +122,8 @@ class ProgbarLogger(Callback):
             width += _BAR_WIDTH + 1
         blank = " " * max(self._drawn_width - width, 0)
         self._drawn_width = width
-        sys.stdout.write(f"\r\33[1m{shown}\33[0m{bar} {numbers}{blank}" + ("\n" if final else ""))
+        line = f"\r\33[1m{shown}\33[0m{bar} {numbers}{blank}" + ("\n" if final else "")
+        sys.stdout.write(printable(line))
         sys.stdout.flush()
 
 

@@ -93,7 +93,11 @@ def summary(experiment: Experiment) -> str:
             f"pointed {angles[low]:.0f}\N{DEGREE SIGN} away from the full gradient on average, one of "
             f"{names[high]} {angles[high]:.0f}\N{DEGREE SIGN} (noise scale {scale} samples)."
         )
-    sentences.append(f"Best on the {n_test} test images was {names[best]} with {accuracy:.1%}.")
+    sentences.append(
+        f"Best on the {n_test} test images was {names[best]} with {accuracy:.1%}."
+        if len(sizes) > 1
+        else f"On the {n_test} test images {names[best]} got {accuracy:.1%}."
+    )
     if near:
         others = ", ".join(names[size] for size in near)
         sentences.append(

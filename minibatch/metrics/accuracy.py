@@ -8,7 +8,7 @@ import numpy as np
 
 from minibatch import config
 from minibatch.losses.crossentropy import kind_of_targets
-from minibatch.metrics.metric import same_rank
+from minibatch.metrics.metric import paired, same_rank
 from minibatch.metrics.reduction import MeanMetricWrapper
 from minibatch.typing import Array
 
@@ -21,13 +21,14 @@ def accuracy(y_true: Any, y_pred: Any) -> Array:
 
 def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Array:
     """Return 1 where (y_pred > threshold) is y_true, 0 elsewhere."""
-    y, p = same_rank(np.asarray(y_true), np.asarray(y_pred))
+    y, p = paired("binary_accuracy", np.asarray(y_true), np.asarray(y_pred))
     return _numbers(y == (p > threshold))
 
 
 def categorical_accuracy(y_true: Any, y_pred: Any) -> Array:
     """Return 1 where the largest prediction is where the largest target is, 0 elsewhere; over the last axis."""
-    return _numbers(np.argmax(y_true, axis=-1) == np.argmax(y_pred, axis=-1))
+    y, p = _rows("categorical_accuracy", y_true, y_pred)
+    return _numbers(np.argmax(y, axis=-1) == np.argmax(p, axis=-1))
 
 
 def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Array:
@@ -39,7 +40,8 @@ def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Array:
 
 def top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Array:
     """Return 1 where the target of largest value is among the ``k`` largest predictions, 0 elsewhere."""
-    return sparse_top_k_categorical_accuracy(np.argmax(y_true, axis=-1), y_pred, k)
+    y, p = _rows("top_k_categorical_accuracy", y_true, y_pred)
+    return sparse_top_k_categorical_accuracy(np.argmax(y, axis=-1), p, k)
 
 
 def sparse_top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5, from_sorted_ids: bool = False) -> Array:
@@ -63,6 +65,17 @@ def sparse_top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5, from
     inside = (labels >= 0) & (labels < p.shape[-1])
     score = np.take_along_axis(p, np.where(inside, labels, 0), axis=-1)
     return _numbers(inside[..., 0] & np.isfinite(score[..., 0]) & ((p > score).sum(axis=-1) < k))
+
+
+def _rows(name: str, y_true: Any, y_pred: Any) -> tuple[Array, Array]:
+    """Return both as arrays of one shape, or say which metric is meant for targets of this one."""
+    y, p = np.asarray(y_true), np.asarray(y_pred)
+    if y.shape != p.shape:
+        raise ValueError(
+            f"{name} compares rows of the same shape; got targets of shape {y.shape} and predictions of shape "
+            f"{p.shape}. For class numbers use 'sparse_{name}', or 'accuracy', which looks at the shapes."
+        )
+    return y, p
 
 
 def _labels(y_true: Any, y_pred: Array) -> Array:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minibatch import config
-from minibatch.metrics.metric import Metric, same_rank
+from minibatch.metrics.metric import Metric, paired, same_rank
 from minibatch.typing import Array
 
 #: What a prediction that is not among the top k is set to, and the threshold that then lets the others through.
@@ -48,7 +48,7 @@ def confusion_counts(
     tuple of ndarray
         Four, of shape (T,), or (T, L) with ``by_label``.
     """
-    p, y = same_rank(np.asarray(y_pred, config.floatx()), np.asarray(y_true))
+    y, p = paired("a metric of thresholds", np.asarray(y_true), np.asarray(y_pred, config.floatx()))
     p = np.where(np.isnan(p), -np.inf, p)
     w: Array = np.ones(())
     if sample_weight is not None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 from typing import Any, Literal
 
+import numpy as np
+
 from minibatch import config
 from minibatch.losses.loss import check_dtype
 from minibatch.typing import Array
@@ -105,3 +107,27 @@ def same_rank(a: Array, b: Array, expand: bool = True) -> tuple[Array, Array]:
     if b.ndim == a.ndim + 1:
         return same_rank(b, a, expand)[::-1]
     return a, b
+
+
+def paired(what: str, y_true: Array, y_pred: Array) -> tuple[Array, Array]:
+    """Return targets and predictions with as many axes (see ``same_rank``), if each target has its prediction.
+
+    Raises
+    ------
+    ValueError
+        If they do not pair up.
+    """
+    y, p = same_rank(y_true, y_pred)
+    if y.shape != p.shape and not _stretches(y.shape, p.shape):
+        raise ValueError(
+            f"{what} compares numbers in pairs; got targets of shape {y_true.shape} and predictions of shape "
+            f"{y_pred.shape}. Class numbers become rows by minibatch.utils.to_categorical."
+        )
+    return y, p
+
+
+def _stretches(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
+    try:
+        return bool(np.broadcast_shapes(shape, target) == target)
+    except ValueError:
+        return False

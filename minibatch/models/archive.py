@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import warnings
 import zipfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -50,6 +51,11 @@ def save_model(model: Model, filepath: PathLike, overwrite: bool = True, **unkno
     if path.exists() and not overwrite:
         raise ValueError(f"{path} exists, and overwrite is False.")
     model.gather()
+    if not model.weights and any(not layer.built for layer in model.layers):
+        warnings.warn(
+            f"model {model.name!r} is saved before it is built: the file holds its layers, but no weights.",
+            stacklevel=3,
+        )
     config = {**description(model), **_compile_config(model)}
     metadata = {
         "keras_version": KERAS_FORMAT,

@@ -8,10 +8,18 @@ from typing import Any
 
 from minibatch.utils.names import near_misses
 
+#: What a caller may want to say of the batches; Keras's signatures have no room for it.
+_OF_BATCHES = ("remainder", "seed", "buffer_size", "scale", "reuse_buffer")
+
 
 def refuse(method: Callable[..., Any], unknown: Mapping[str, Any]) -> None:
     """Raise a TypeError for what the method's signature did not catch, naming the near misses."""
     for argument in unknown:
+        if argument in _OF_BATCHES:
+            raise TypeError(
+                f"{method.__name__}() has no argument {argument!r}: it belongs to Batches, which may be x: "
+                f"{method.__name__}(Batches(x, y, batch_size=..., {argument}=...))."
+            )
         known = [name for name in inspect.signature(method).parameters if name != "unknown"]
         raise TypeError(f"{method.__name__}() has no argument {argument!r}.{near_misses(argument, known)}")
 

@@ -63,11 +63,11 @@ def check_samples(x: Any, sample_shape: tuple[int, ...], what: str = "x") -> Arr
     UserWarning
         If x holds a NaN or an infinity: names the first such row. (Training goes on, as in Keras.)
     """
-    array: Array = np.asanyarray(x)
+    array = as_array(x, what)
     if array.dtype.kind not in "fiub":
         raise ValueError(f"{what} must be an array of numbers; got dtype {array.dtype}.")
     if array.ndim == 1 and sample_shape == (1,):
-        array = array[:, None]  # Keras's rule: N numbers are N samples of one number
+        array = np.asarray(array)[:, None]  # Keras's rule: N numbers are N samples of one number
     if array.ndim == 0 or array.shape[1:] != tuple(sample_shape):
         expected = f"(N, {', '.join(map(str, sample_shape))})" if sample_shape else "(N,)"
         near = len(sample_shape) == array.ndim and sample_shape[-1] == 1 and array.shape[1:] == sample_shape[:-1]
@@ -77,6 +77,27 @@ def check_samples(x: Any, sample_shape: tuple[int, ...], what: str = "x") -> Arr
         raise ValueError(f"{what} holds no samples: its shape is {tuple(array.shape)}.")
     warn_if_not_finite(array, what)
     return array
+
+
+def as_array(x: Any, what: str) -> Array:
+    """Return x as an array; what lies on disk with a shape and a type (h5py, zarr) stays there.
+
+    Raises
+    ------
+    ValueError
+        If x is no array, such as rows of several lengths.
+    """
+    on_disk = all(hasattr(x, name) for name in ("shape", "dtype", "__getitem__")) and not hasattr(x, "iloc")
+    if on_disk and not isinstance(x, np.ndarray | np.generic):
+        return x  # type: ignore[no-any-return]  # not an ndarray, but read like one, a batch at a time
+    if isinstance(x, np.ma.MaskedArray):
+        raise ValueError(f"{what} is a masked array; what is masked would be trained on. Fill it or leave it out.")
+    try:
+        return np.asanyarray(x)
+    except ValueError as error:
+        raise ValueError(
+            f"{what} must be an array of numbers, rows of one length; got {type(x).__name__}."
+        ) from error
 
 
 def check_same_length(arrays: Mapping[str, Any]) -> None:
@@ -93,9 +114,9 @@ def check_same_length(arrays: Mapping[str, Any]) -> None:
 def warn_if_not_finite(array: Array, what: str) -> None:
     """Warn, naming the first row, if the array holds a NaN or an infinity.
 
-    A memory map is not read through for this.
+    What lies on disk is not read through for this.
     """
-    if array.dtype.kind != "f" or isinstance(array, np.memmap):
+    if array.dtype.kind != "f" or isinstance(array, np.memmap) or not isinstance(array, np.ndarray):
         return
     with np.errstate(all="ignore"):
         if np.isfinite(array.sum(dtype=np.float64)):
@@ -106,7 +127,7 @@ def warn_if_not_finite(array: Array, what: str) -> None:
         rows = len(np.unique(bad[:, 0]))
         warnings.warn(
             f"{what} holds values that are not finite: the first is {array[place]} in row {place[0]}, and "
-            f"{rows} of {len(array)} rows have one. Training goes on, but the loss will not stay a number.",
+            f"{rows} of {len(array)} rows have one. What is computed from them will not be numbers.",
             stacklevel=4,
         )
 
@@ -121,7 +142,10 @@ def check_sample_weight(sample_weight: Any, n_samples: int) -> Array | None:
     """
     if sample_weight is None:
         return None
-    weights = np.asarray(sample_weight, dtype=np.float64)
+    try:
+        weights = np.asarray(sample_weight, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"sample_weight must be an array of numbers; got {sample_weight!r}.") from error
     if weights.ndim == 2 and weights.shape[1] == 1:
         weights = weights[:, 0]
     if weights.shape != (n_samples,):
@@ -145,6 +169,9 @@ def class_weights(class_weight: Mapping[int, float], y: Array) -> Array:
     labels = y.argmax(axis=-1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(len(y)).astype(np.intp)
     weights = np.ones(len(y))
     for label, weight in class_weight.items():
+        integer = isinstance(label, int | np.integer) and not isinstance(label, bool) and label >= 0
+        if not integer or not isinstance(weight, int | float | np.number):
+            raise ValueError(f"class_weight maps class numbers to weights; got {label!r}: {weight!r}.")
         weights[labels == label] = weight
     return weights
 
@@ -160,7 +187,7 @@ def split(x: Any, y: Any, sample_weight: Any, fraction: float) -> tuple[Any, Any
     ValueError
         If f does not lie in (0, 1), or leaves one side empty, or the data are no arrays of one length.
     """
-    if isinstance(fraction, bool) or not 0 < fraction < 1:
+    if isinstance(fraction, bool) or not isinstance(fraction, int | float | np.number) or not 0 < fraction < 1:
         raise ValueError(f"validation_split must lie between 0 and 1; got {fraction!r}.")
     for name, given in (("x", x), ("y", y)):
         if given is None:

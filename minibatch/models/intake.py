@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from minibatch.batching import INFINITE_CARDINALITY, Batches, Dataset, total_steps
 from minibatch.models import data
+from minibatch.models.arguments import check_count
 from minibatch.models.feed import Batch, Feed
 from minibatch.typing import Array
 from minibatch.utils.py_dataset import PyDataset, passes
@@ -47,6 +49,8 @@ class Intake:
         what: str = "",
     ) -> Feed:
         """Check the data, once, and return them in batches: for training or evaluation."""
+        if steps is not None:
+            check_count("steps", steps)
         if class_weight is not None and sample_weight is not None:
             raise ValueError("give class_weight or sample_weight, not both at the same time.")
         if _makes_batches(x):
@@ -100,6 +104,8 @@ class Intake:
 
     def validation(self, given: Any, batch_size: int | str | None, steps: int | None) -> Feed:
         """Return the feed of ``validation_data``."""
+        if steps is not None:
+            check_count("validation_steps", steps)
         if _makes_batches(given):
             return self.evaluation(given, steps=steps)
         x, y, sample_weight = data.validation_arrays(given)
@@ -139,6 +145,11 @@ class Intake:
 
         def convert(raw: Any) -> Batch:
             x, y, weight = _parts(raw)
+            if y is not None and not isinstance(y, list | tuple | Mapping) and np.ndim(y) == 0:
+                raise ValueError(
+                    f"the {type(batches).__name__} gave a single sample, not a batch: its y is {y!r}. A Dataset is "
+                    "cut into batches by .batch(n)."
+                )
             return self.batch(x, y, weight, class_weight)
 
         length = _length(batches)
@@ -216,7 +227,9 @@ class Intake:
 
 def _makes_batches(x: Any) -> bool:
     """Return whether x hands out batches of its own: Batches, a Dataset, a PyDataset or a generator."""
-    if isinstance(x, np.ndarray | list | tuple | Mapping) or hasattr(x, "__array__") or hasattr(x, "dtype"):
+    if isinstance(x, np.ndarray | list | tuple | Mapping | str | bytes | set | frozenset):
+        return False
+    if hasattr(x, "__array__") or hasattr(x, "dtype"):
         return False
     return isinstance(x, Iterable) or (hasattr(x, "__getitem__") and hasattr(x, "__len__"))
 
@@ -240,7 +253,7 @@ def _parts(raw: Any) -> tuple[Any, Any, Any]:
 
 
 def _named(name: str, entries: Sequence[Any]) -> dict[str, Any]:
-    arrays = [np.asanyarray(entry) for entry in entries]
+    arrays = [data.as_array(entry, name) for entry in entries]
     if len(arrays) == 1:
         return {name: arrays[0]}
     return {f"{name}[{i}]": array for i, array in enumerate(arrays)}
@@ -273,7 +286,4 @@ class _Cut(Feed):
 
     def _epoch(self, start: int) -> Iterator[Batch]:
         """Return the first batches of a new pass, from ``start`` on."""
-        for step, raw in enumerate(self.run(), start):
-            if step == self._limit:
-                return
-            yield self.convert(raw)
+        yield from map(self.convert, itertools.islice(self.run(), self._limit - start))

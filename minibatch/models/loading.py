@@ -53,7 +53,15 @@ def load_model(
         if zipfile.is_zipfile(path):
             return _load_archive(path, custom_objects, compile)
         return _load_legacy(path, custom_objects, compile)
-    except (zipfile.BadZipFile, json.JSONDecodeError, UnicodeDecodeError, OSError, KeyError, EOFError) as error:
+    except (
+        zipfile.BadZipFile,
+        json.JSONDecodeError,
+        UnicodeDecodeError,
+        OSError,
+        KeyError,
+        EOFError,
+        AttributeError,
+    ) as error:
         raise ValueError(f"{path} is not a model that can be read, or is damaged: {error}") from error
 
 

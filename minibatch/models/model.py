@@ -12,6 +12,7 @@ from minibatch.models.graph import Graph
 from minibatch.models.intake import Intake
 from minibatch.models.summary import summary_table
 from minibatch.models.trainer import Trainer
+from minibatch.utils.console import say
 
 
 class Model(Trainer):
@@ -54,6 +55,12 @@ class Model(Trainer):
     def __init__(self, inputs: Any = None, outputs: Any = None, *, name: str | None = None) -> None:
         into, out = symbols_in(inputs), symbols_in(outputs)
         if not into or not out:
+            if inputs is None and outputs is None:
+                raise TypeError(
+                    f"{type(self).__name__}: a model is made from its inputs and outputs, Model(inputs, outputs), "
+                    "or as a Sequential. Keras's way of subclassing Model with a call method is not here: the "
+                    "gradient of free code is not known. Write a Layer with forward and backward instead."
+                )
             raise TypeError(
                 "Model(inputs, outputs) takes symbols: what minibatch.Input returns, and layers called on it. A "
                 f"stack of layers is a minibatch.Sequential. Got {inputs!r} and {outputs!r}."
@@ -61,7 +68,7 @@ class Model(Trainer):
         super().__init__(Graph.between(into, out), name)
         self.gather()
 
-    def summary(self, *, print_fn: Callable[[str], Any] = print) -> None:
+    def summary(self, *, print_fn: Callable[[str], Any] = say) -> None:
         """Print the layers, their output shapes and their numbers of parameters, as Keras does."""
         slots = self.optimizer.state.values() if self.compiled and self.optimizer.iterations else None
         for line in summary_table(self.name, self.layers, slots):

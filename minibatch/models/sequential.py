@@ -49,6 +49,8 @@ class Sequential(Model):
     def __init__(self, layers: Iterable[Any] | None = None, *, name: str | None = None) -> None:
         Trainer.__init__(self, Graph.chain([]), name)
         self._shape: tuple[int, ...] | None = None
+        if isinstance(layers, Layer):
+            raise TypeError(f"Sequential takes a list of layers: Sequential([{type(layers).__name__}(...)]).")
         for layer in layers or ():
             self.add(layer)
 

@@ -101,6 +101,8 @@ class Trainer(Learner):
         objective = self.objective
         arguments.check_count("epochs", epochs)
         is_due = arguments.validation_due(validation_freq)
+        if steps_per_epoch is not None:
+            arguments.check_count("steps_per_epoch", steps_per_epoch)
         intake = Intake(self)
         if validation_data is None and validation_split:
             x, y, sample_weight, validation_data = intake.split(x, y, sample_weight, validation_split)
@@ -147,7 +149,9 @@ class Trainer(Learner):
         for step, batch in enumerate(feed.next_epoch(start), start):
             for call in begin:
                 call(step, {})
-            loss = self.train_step(batch)
+            # What overflows shows as a loss that is no number, which is reported below, once, with its place.
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                loss = self.train_step(batch)
             if loss != loss and not self._nan_reported:
                 self._nan_reported = True
                 warnings.warn(

@@ -186,7 +186,11 @@ def gradient_noise(
     n = len(x)
     if n < 2:
         raise ValueError(f"gradient noise needs at least 2 samples; got {n}.")
+    if isinstance(batch_sizes, str | int | np.integer):
+        raise ValueError(f"batch_sizes must be a list, such as [1, 32, 'full']; got {batch_sizes!r}.")
     sizes = [_batch_size(size, n) for size in batch_sizes]
+    if not sizes:
+        raise ValueError("batch_sizes is empty: there is no batch to measure.")
     gradients = per_sample_gradients(model, x, y).astype(np.float64)
     if not np.isfinite(gradients).all():
         row = int(np.argwhere(~np.isfinite(gradients))[0][0])

@@ -109,7 +109,7 @@ def image_dataset_from_directory(
     Returns
     -------
     ImageDataset, or list of two
-        Of images (B, H, W, C), float32 from 0 to 255, or of pairs (images, labels).
+        Of images (B, H, W, C), float32 from 0 to 255 (Keras: uint8 with "nearest"), or of pairs (images, labels).
 
     Raises
     ------
@@ -132,6 +132,8 @@ def image_dataset_from_directory(
         labels is None or isinstance(labels, list | tuple) or (isinstance(labels, str) and labels == "inferred")
     ):
         raise ValueError(f"labels must be 'inferred', None, or a list or tuple of integers; got {labels!r}.")
+    if label_mode is None:
+        labels = None
     if class_names is not None and labels != "inferred":
         raise ValueError("class_names names the folders of inferred labels: leave it out, or labels.")
     _pillow()
@@ -139,12 +141,7 @@ def image_dataset_from_directory(
     paths, numbers, names = _index(Path(directory), labels, class_names, follow_links)
     if verbose:
         print(f"Found {len(paths)} files{'' if names is None else f' belonging to {len(names)} classes'}.")
-    if label_mode is None or labels is None:
-        targets = None
-        names = None if labels is None else names
-    else:
-        assert names is not None
-        targets = _encoded(numbers, label_mode, names)
+    targets = None if label_mode is None or names is None else _encoded(numbers, label_mode, names)
     if seed is None and shuffle:
         seed = next_seed() % 10**6
     order = np.arange(len(paths))

@@ -77,7 +77,7 @@ def layered(sizes: Sequence[float], edges: Sequence[tuple[int, int]], gap: float
         rows[row].append(node)
     rows = _ordered(rows, links)
     x = _places(rows, widths, links, gap)
-    for way in ways:
+    for way in [*ways, *ways]:  # one that moved may have made room for another
         _straighten(way[1:-1], x, rows, widths, gap)
     return Layout(x[: len(sizes)], rank, [[(x[node], ranks[node]) for node in way] for way in ways])
 

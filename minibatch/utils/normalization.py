@@ -29,8 +29,8 @@ def normalize(x: npt.ArrayLike, axis: int | tuple[int, int] | None = -1, order: 
 
     Notes
     -----
-    Keras 3.15 divides by the wrong norms where ``axis=0`` (it takes the 0 for "not given"); here every axis is the
-    one that was named.
+    For NumPy arrays, Keras 3.15 takes ``axis=0`` for "not given" and divides by the wrong norms, and makes a vector
+    a matrix of one row. Here every axis is the one that was named, and every shape stays.
 
     Examples
     --------

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from minibatch.callbacks.progbar import metrics_text, time_left, time_per_step
+from minibatch.utils.console import printable
 
 
 class Progbar:
@@ -130,4 +131,4 @@ class Progbar:
         line = f"{shown}{bar} {seconds} {unit}{text}"
         blank = " " * max(self._drawn_width - len(line), 0)
         self._drawn_width = len(line)
-        print(f"\r{line}{blank}" if dynamic else line, end="\n" if last else "", flush=True)
+        print(printable(f"\r{line}{blank}" if dynamic else line), end="\n" if last else "", flush=True)

@@ -19,6 +19,8 @@ class PyDataset:
     ``fit`` takes the batches in a new random order each epoch, unless it is told ``shuffle=False``; what is in a
     batch is for the class to shuffle, in ``on_epoch_end``.
 
+    (Keras calls ``on_epoch_end`` once more, before the first epoch, and twice in an evaluation.)
+
     Parameters
     ----------
     workers : int, default 1

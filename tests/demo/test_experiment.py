@@ -109,7 +109,7 @@ def test_figures_are_drawn(experiment, tmp_path):
 def test_one_batch_size_alone_works(tmp_path):
     alone = run_experiment(["full"], seed=0, epochs=1)
     assert "full (1,437)" in results_table(alone)
-    assert "Best on the 360 test images was the full batch" in summary(alone)
+    assert "On the 360 test images the full batch got" in summary(alone)
     assert len(draw_figures(alone, tmp_path)) == 5
 
 

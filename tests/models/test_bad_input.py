@@ -205,3 +205,90 @@ def test_a_failed_first_fit_leaves_an_unbuilt_model_unbuilt() -> None:
         model.fit(X[:, :4], Y[:4], verbose=0)
     assert not model.built
     model.fit(X, Y, verbose=0)
+
+
+# What a user tried --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"steps_per_epoch": 2.5}, r"steps_per_epoch must be a positive integer; got 2\.5"),
+        ({"steps_per_epoch": 0}, "steps_per_epoch must be a positive integer; got 0"),
+        (
+            {"validation_steps": -1, "validation_data": (X, Y)},
+            "validation_steps must be a positive integer; got -1",
+        ),
+        ({"x": "abc"}, "x must have a sample axis"),
+        ({"validation_data": "x"}, "validation_data must be a tuple .*; got str"),
+        ({"validation_split": "x"}, "validation_split must lie between 0 and 1; got 'x'"),
+        ({"sample_weight": "x"}, "sample_weight must be an array of numbers; got 'x'"),
+        ({"class_weight": {"a": 2.0}}, "class_weight maps class numbers to weights; got 'a': 2.0"),
+        ({"class_weight": {0: "x"}}, "class_weight maps class numbers to weights; got 0: 'x'"),
+        ({"x": [[1.0], [1.0, 2.0]]}, "x must be an array of numbers, rows of one length; got list"),
+        ({"x": np.ma.masked_array(X, X > 0)}, "x is a masked array"),
+    ],
+    ids=lambda value: "" if isinstance(value, str) else ", ".join(value),
+)
+def test_fit_refuses_also(arguments: dict[str, Any], message: str) -> None:
+    arguments = {"x": X, "y": Y, "verbose": 0, **arguments}
+    refused(lambda model: model.fit(**arguments), ValueError, message)
+
+
+@pytest.mark.parametrize("argument", ["remainder", "seed", "buffer_size"])
+def test_what_belongs_to_batches_says_so(argument: str) -> None:
+    refused(
+        lambda model: model.fit(X, Y, **{argument: "drop"}),
+        TypeError,
+        rf"fit\(\) has no argument '{argument}': it belongs to Batches, which may be x: fit\(Batches\(",
+    )
+
+
+def test_a_dataset_that_is_not_batched_says_so() -> None:
+    dataset = mb.data.Dataset.from_tensor_slices((X, Y))
+    refused(lambda model: model.fit(dataset, verbose=0), ValueError, r"a single sample, not a batch.*\.batch\(n\)")
+
+
+def test_metrics_whose_targets_have_another_shape_say_which_is_meant() -> None:
+    for metric, message in (
+        ("categorical_accuracy", "use 'sparse_categorical_accuracy', or 'accuracy'"),
+        ("binary_accuracy", "to_categorical"),
+        ("AUC", "to_categorical"),
+        (mb.metrics.Precision(), "to_categorical"),
+    ):
+        model = compiled()
+        model.compile("sgd", "sparse_categorical_crossentropy", metrics=[metric])
+        with pytest.raises(ValueError, match=message):
+            model.evaluate(X, Y, verbose=0)
+
+
+def test_subclassing_a_model_is_refused_in_words() -> None:
+    class Mine(mb.Model):
+        def call(self, x: Any) -> Any:
+            return x
+
+    with pytest.raises(TypeError, match="subclassing Model with a call method is not here"):
+        Mine()
+
+
+def test_forgotten_brackets() -> None:
+    with pytest.raises(TypeError, match=r"Sequential takes a list of layers: Sequential\(\[Dense"):
+        mb.Sequential(mb.layers.Dense(3))  # type: ignore[arg-type]
+
+
+def test_overflow_is_reported_once_in_the_librarys_words() -> None:
+    model = mb.Sequential([mb.Input((3,)), mb.layers.Dense(4, "relu"), mb.layers.Dense(1)])
+    model.compile(mb.optimizers.SGD(1e30), "mse")
+    with pytest.warns(UserWarning, match="The loss is NaN") as caught:
+        model.fit(np.ones((40, 3)), np.ones(40), epochs=3, verbose=0)
+    assert len(caught) == 1
+
+
+def test_saving_into_a_folder_that_is_not_there(tmp_path: Any) -> None:
+    with pytest.raises(FileNotFoundError, match=r"there is no folder '.*none' to write 'm\.keras' into"):
+        compiled().save(tmp_path / "none" / "m.keras")
+
+
+def test_a_model_without_weights_warns_when_it_is_saved(tmp_path: Any) -> None:
+    with pytest.warns(UserWarning, match="saved before it is built"):
+        mb.Sequential([mb.layers.Dense(2)]).save(tmp_path / "m.keras")

@@ -1,4 +1,4 @@
-"""Files go both ways: what Keras saved loads here, what is saved here loads in Keras; both go on with the same step."""
+"""Files go both ways: what Keras saved loads here, what is saved here loads in Keras, and goes on alike."""
 
 from __future__ import annotations
 

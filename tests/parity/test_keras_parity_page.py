@@ -76,6 +76,8 @@ NEEDED: dict[str, Any] = {
     **dict.fromkeys(("units", "filters", "kernel_size", "input_dim", "output_dim"), 2),
     **dict.fromkeys(("height_factor", "width_factor", "rate", "stddev"), 0.1),
     "shape": (2,),
+    "model": None,
+    "filepath": "not-written.keras",
 }
 
 
@@ -113,8 +115,8 @@ def test_no_room_names_as_missing_what_it_has() -> None:
         ("import minibatch as mb; mb.optimizers.legacy.Adam()", "minibatch.optimizers itself"),
         ("import minibatch as mb; mb.optimizers.SGD(lr=0.1)", "learning_rate"),
         ("from minibatch.models import model_from_yaml", "model_from_json"),
-        ("import minibatch as mb; mb.Sequential().fit_generator([])", "fit"),
-        ("import minibatch as mb; mb.Sequential().predict_classes([])", "argmax"),
+        ("import minibatch as mb; mb.Sequential(name='m').fit_generator([])", "fit"),
+        ("import minibatch as mb; mb.Sequential(name='m').predict_classes([])", "argmax"),
     ],
 )
 def test_a_spelling_of_keras_2_names_todays(spelling: str, today: str) -> None:
@@ -125,7 +127,7 @@ def test_a_spelling_of_keras_2_names_todays(spelling: str, today: str) -> None:
 
 
 def test_a_file_with_a_layer_that_is_not_here_says_so() -> None:
-    model = keras.Sequential([keras.Input((4, 2)), keras.layers.LSTM(3)])
+    model = keras.Sequential([keras.Input((4, 2)), keras.layers.LSTM(3)], name="m")
     with pytest.raises(ValueError, match=r"layer of class 'LSTM'.*The nearest here: SimpleRNN"):
         mb.models.model_from_json(model.to_json())
 
@@ -136,4 +138,4 @@ def test_a_name_that_nobody_has_gets_the_near_misses() -> None:
     with pytest.raises(ImportError, match=r"has no attribute 'Dens'.*'Dense'"):
         from minibatch.layers import Dens  # noqa: F401
     with pytest.raises(AttributeError, match="'Sequential' object has no attribute 'fitt'"):
-        _ = mb.Sequential().fitt
+        _ = mb.Sequential(name="m").fitt

@@ -5,7 +5,7 @@ Every step's loss is compared, and every weight at the end.
 
 The bounds. Both libraries compute in float32, unit roundoff u = 6e-8, but add up in different orders. A sum of n
 terms then differs by some sqrt(n) u, a few 1e-7 of its size for the n of these layers (9 to 1,150), and each step
-hands its difference on. Measured over the 55 steps: at most 4e-7 in a loss (of size 0.3 to 2.5) and 1e-6 in a
+hands its difference on. Measured over the 55 steps: at most 5e-7 in a loss (of size 0.3 to 2.5) and 1e-6 in a
 weight (of size 0.01 to 1). The bounds are ten times that, for other processors; a small mistake is ten times
 beyond the bounds.
 """
@@ -23,7 +23,7 @@ from parity.keras_reference import keras, largest_difference, some_digits
 import minibatch as mb
 
 N, BATCH, EPOCHS = 1050, 100, 5
-LOSS_BOUND, WEIGHT_BOUND = 4e-6, 1e-5
+LOSS_BOUND, WEIGHT_BOUND = 5e-6, 1e-5
 X, LABELS = some_digits(N)
 
 
@@ -122,12 +122,9 @@ def compared(build: Callable[[Any], Any], optimizer: str, mine: Any = None) -> t
 
 
 @pytest.mark.parametrize(("build", "optimizer"), RUNS)
-def test_every_step_s_loss_and_the_final_weights(
-    build: Callable[[Any], Any], optimizer: str, record_property: Callable[[str, object], None]
-) -> None:
+def test_every_step_s_loss_and_the_final_weights(build: Callable[[Any], Any], optimizer: str) -> None:
     in_losses, in_weights = compared(build, optimizer)
-    record_property("largest difference of a loss", in_losses)
-    record_property("largest difference of a weight", in_weights)
+    print(f"largest difference of a loss {in_losses:.1e}, of a weight {in_weights:.1e}")  # shown by pytest -s
     assert in_losses < LOSS_BOUND
     assert in_weights < WEIGHT_BOUND
 
