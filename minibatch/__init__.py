@@ -30,9 +30,14 @@ from minibatch import (
     utils,
 )
 from minibatch.batching import Batches
-from minibatch.layers import Input
+from minibatch.initializers import Initializer
+from minibatch.layers import Input, Layer
+from minibatch.losses import Loss
+from minibatch.metrics import Metric
 from minibatch.models import Model, Sequential
 from minibatch.not_here import NOT_HERE
+from minibatch.optimizers import Optimizer
+from minibatch.regularizers import Regularizer
 
 if TYPE_CHECKING:
     from minibatch import noise, plots
@@ -55,8 +60,14 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "Batches",
+    "Initializer",
     "Input",
+    "Layer",
+    "Loss",
+    "Metric",
     "Model",
+    "Optimizer",
+    "Regularizer",
     "Sequential",
     "activations",
     "batching",
