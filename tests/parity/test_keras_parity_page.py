@@ -50,7 +50,7 @@ def as_strings() -> list[Any]:
             continue
         try:
             get(row.name)
-        except (KeyError, TypeError):  # found, and made without the arguments that it needs
+        except (KeyError, TypeError, ImportError):  # found, and made without the arguments, or SciPy, that it needs
             pass
         except ValueError:
             continue
