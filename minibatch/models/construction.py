@@ -41,10 +41,8 @@ def graph_config(graph: Graph, input_shapes: Sequence[tuple[int, ...]]) -> Confi
     input_shapes : sequence of tuple of int
         The shape of one sample of each input.
     """
-    # Keras names a value by its layer and by which of that layer's calls it came from.
-    history: dict[int, list[Any]] = {
-        place: [name, 0, 0] for place, name in zip(graph.inputs, graph.input_names, strict=True)
-    }
+    # Keras names a value by its layer, by which of that layer's calls it came from, and by which of its outputs.
+    history = {place: [name, call, 0] for place, (name, call) in graph.history().items()}
     shapes: dict[int, Any] = {
         place: batch_shapes(shape) for place, shape in zip(graph.inputs, input_shapes, strict=True)
     }
@@ -59,7 +57,6 @@ def graph_config(graph: Graph, input_shapes: Sequence[tuple[int, ...]]) -> Confi
             for i in visit.sources
         ]
         calls.append({"args": [tensors] if visit.takes_list else tensors, "kwargs": {}})
-        history[visit.target] = [visit.layer.name, len(calls) - 1, 0]
         shapes[visit.target] = batch_shapes(visit.layer.output_shape)
     entries = [
         {**input_config(name, shapes[place]), "name": name, "inbound_nodes": []}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -48,6 +49,21 @@ class Graph:
     def layers(self) -> list[Layer]:
         """The layers, each once, in the order of their first visit."""
         return list(dict.fromkeys(visit.layer for visit in self.visits))
+
+    @property
+    def is_chain(self) -> bool:
+        """Whether each layer takes what the one before it gives, and nothing else."""
+        return len(self.inputs) == 1 and all(visit.sources == (i,) for i, visit in enumerate(self.visits))
+
+    def history(self) -> dict[int, tuple[str, int]]:
+        """Return for every value the name of what gave it, a layer or an input, and by which of its calls."""
+        given = {place: (name, 0) for place, name in zip(self.inputs, self.input_names, strict=True)}
+        calls: Counter[str] = Counter()
+        for visit in self.visits:
+            name = visit.layer.name
+            given[visit.target] = (name, calls[name])
+            calls[name] += 1
+        return given
 
     @classmethod
     def chain(cls, layers: Sequence[Layer]) -> Graph:

@@ -13,6 +13,7 @@ from minibatch.models.intake import Intake
 from minibatch.models.summary import summary_table
 from minibatch.models.trainer import Trainer
 from minibatch.utils.console import say
+from minibatch.utils.names import unique_name
 
 
 class Model(Trainer):
@@ -52,6 +53,9 @@ class Model(Trainer):
     323
     """
 
+    #: Whether ``summary`` shows the inputs beside the layers: for a functional model, as in Keras.
+    _inputs_have_rows = True
+
     def __init__(self, inputs: Any = None, outputs: Any = None, *, name: str | None = None) -> None:
         into, out = symbols_in(inputs), symbols_in(outputs)
         if not into or not out:
@@ -65,13 +69,14 @@ class Model(Trainer):
                 "Model(inputs, outputs) takes symbols: what minibatch.Input returns, and layers called on it. A "
                 f"stack of layers is a minibatch.Sequential. Got {inputs!r} and {outputs!r}."
             )
-        super().__init__(Graph.between(into, out), name)
+        super().__init__(Graph.between(into, out), name or unique_name("functional"))
         self.gather()
 
     def summary(self, *, print_fn: Callable[[str], Any] = say) -> None:
         """Print the layers, their output shapes and their numbers of parameters, as Keras does."""
         slots = self.optimizer.state.values() if self.compiled and self.optimizer.iterations else None
-        for line in summary_table(self.name, self.layers, slots):
+        chart = (self.graph, self.input_shapes) if self._inputs_have_rows else ()
+        for line in summary_table(self.name, self.layers, slots, *chart):
             print_fn(line)
 
     def __call__(self, x: Any, training: bool = False) -> Any:

@@ -46,6 +46,8 @@ class Sequential(Model):
     2410
     """
 
+    _inputs_have_rows = False
+
     def __init__(self, layers: Iterable[Any] | None = None, *, name: str | None = None) -> None:
         Trainer.__init__(self, Graph.chain([]), name)
         self._shape: tuple[int, ...] | None = None

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 
 from minibatch.layers import Layer
+from minibatch.models.graph import Graph
 from minibatch.typing import Array
 
 #: Scalars and bytes of what every optimizer of Keras counts as its own: the step number and the learning rate.
 _COUNTERS = (2, 8 + 4)
 
 
-def summary_table(name: str, layers: Sequence[Layer], slots: Iterable[Array] | None = None) -> list[str]:
+def summary_table(
+    name: str,
+    layers: Sequence[Layer],
+    slots: Iterable[Array] | None = None,
+    graph: Graph | None = None,
+    input_shapes: Sequence[tuple[int, ...]] = (),
+) -> list[str]:
     """Return the lines of the table.
 
     Parameters
@@ -21,29 +29,39 @@ def summary_table(name: str, layers: Sequence[Layer], slots: Iterable[Array] | N
     layers : sequence of Layer
     slots : iterable of ndarray, optional
         What the optimizer keeps, once it has made a step.
+    graph : Graph, optional
+        Of a functional model: its inputs have rows, and where it is more than a chain, a column says what each
+        layer is connected to.
+    input_shapes : sequence of tuple of int
+        Of one sample of each of the graph's inputs.
     """
-    head = ("Layer (type)", "Output Shape", "Param #")
-    rows = [
-        (
-            f"{layer.name} ({type(layer).__name__})",
-            f"(None, {', '.join(map(str, layer.output_shape))})" if layer.output_shape is not None else "?",
-            f"{layer.count_params():,}" if layer.built else "0 (unbuilt)",
-        )
-        for layer in layers
-    ]
-    least = (31, 22, 13)
-    widths = [max(least[i], *(len(row[i]) for row in [head, *rows])) for i in range(3)]
+    rows = {layer.name: _layer_row(layer) for layer in layers}
+    head, widths = ["Layer (type)", "Output Shape", "Param #"], [31, 22, 13]
+    if graph is not None:
+        shapes = zip(graph.input_names, input_shapes, strict=True)
+        inputs = {name: [f"{name} (InputLayer)", _batch(shape), "0"] for name, shape in shapes}
+        rows = _in_order(rows, inputs, graph)
+        if not graph.is_chain:
+            head, widths = [*head, "Connected to"], [19, 17, 10, 17]
+            connected = _connections(graph)
+            rows = {name: [*row, connected.get(name, "-")] for name, row in rows.items()}
+    texts = [[cell.split("\n") for cell in row] for row in [head, *rows.values()]]
+    widths = [max(least, *(len(part) for row in texts for part in row[i])) for i, least in enumerate(widths)]
 
     def line(left: str, middle: str, right: str, dash: str) -> str:
         return left + middle.join(dash * (width + 2) for width in widths) + right
 
-    def text(cells: Sequence[str], bar: str) -> str:
-        padded = [cells[0].ljust(widths[0]), cells[1].ljust(widths[1]), cells[2].rjust(widths[2])]
-        return f"{bar} " + f" {bar} ".join(padded) + f" {bar}"
+    def text(cells: Sequence[Sequence[str]], bar: str) -> list[str]:
+        lines = []
+        for parts in zip_longest(*cells, fillvalue=""):
+            padded = [
+                p.rjust(w) if i == 2 else p.ljust(w) for i, (p, w) in enumerate(zip(parts, widths, strict=True))
+            ]
+            lines.append(f"{bar} " + f" {bar} ".join(padded) + f" {bar}")
+        return lines
 
-    body = [text(row, "│") for row in rows]
     between = line("├", "┼", "┤", "─")
-    table = [row for pair in zip(body, [between] * len(body), strict=True) for row in pair][:-1]
+    table = [line for row in texts[1:] for line in (*text(row, "│"), between)][:-1]
     weights = [(weight.value, layer.trainable and weight.trainable) for layer in layers for weight in layer.weights]
     trainable = _sizes(value for value, moves in weights if moves)
     others = _sizes(value for value, moves in weights if not moves)
@@ -59,12 +77,47 @@ def summary_table(name: str, layers: Sequence[Layer], slots: Iterable[Array] | N
     return [
         f'Model: "{name}"',
         line("┏", "┳", "┓", "━"),
-        text(head, "┃"),
+        *text(texts[0], "┃"),
         line("┡", "╇", "┩", "━"),
         *table,
         line("└", "┴", "┘", "─"),
         *totals,
     ]
+
+
+def _layer_row(layer: Layer) -> list[str]:
+    shape = _batch(layer.output_shape) if layer.output_shape is not None else "?"
+    return [
+        f"{layer.name} ({type(layer).__name__})",
+        shape,
+        f"{layer.count_params():,}" if layer.built else "0 (unbuilt)",
+    ]
+
+
+def _batch(shape: tuple[int, ...]) -> str:
+    return f"(None, {', '.join(map(str, shape))})"
+
+
+def _in_order(rows: dict[str, list[str]], inputs: dict[str, list[str]], graph: Graph) -> dict[str, list[str]]:
+    """Return the rows of layers and inputs, each input before the first layer that takes it."""
+    names = dict(zip(graph.inputs, graph.input_names, strict=True))
+    ordered: dict[str, list[str]] = {}
+    for visit in graph.visits:
+        for source in visit.sources:
+            if source in names:
+                ordered.setdefault(names[source], inputs[names[source]])
+        ordered.setdefault(visit.layer.name, rows[visit.layer.name])
+    return ordered
+
+
+def _connections(graph: Graph) -> dict[str, str]:
+    """Return for each layer what its calls take: "dense[0][0]" is the output of the first call of dense."""
+    of_layer: dict[str, list[str]] = {}
+    history = graph.history()
+    for visit in graph.visits:
+        sources = [f"{name}[{call}][0]" for name, call in (history[source] for source in visit.sources)]
+        of_layer.setdefault(visit.layer.name, []).extend(sources)
+    return {name: ",\n".join(sources) for name, sources in of_layer.items()}
 
 
 def _sizes(arrays: Iterable[Array]) -> tuple[int, int]:

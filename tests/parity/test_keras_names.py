@@ -201,3 +201,30 @@ def test_to_categorical(labels: Any, num_classes: int | None) -> None:
     theirs, mine = (lib.utils.to_categorical(labels, num_classes) for lib in BOTH)
     np.testing.assert_array_equal(mine, theirs)
     assert mine.dtype == np.float32  # Keras returns float64, and casts it when it trains
+
+
+def forked(lib: Any) -> Any:
+    """A layer called twice, two inputs, two outputs."""
+    L = lib.layers
+    a, b = lib.Input((6,), name="a"), lib.Input((3,), name="b")
+    shared = L.Dense(6, name="shared")
+    h = L.Concatenate(name="both")([L.Dense(4, activation="relu", name="left")(shared(shared(a))), b])
+    return lib.Model([a, b], [L.Dense(3, activation="softmax", name="class")(h), L.Dense(1, name="number")(h)])
+
+
+def straight(lib: Any) -> Any:
+    x = lib.Input((6,))
+    return lib.Model(x, lib.layers.Dense(2)(lib.layers.BatchNormalization(name="norm")(x)))
+
+
+@pytest.mark.parametrize("build", [forked, straight])
+def test_summary_of_a_functional_model(build: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same rows and columns, inputs and connections; frozen weights counted apart."""
+    texts = []
+    for lib in BOTH:
+        build(lib).summary()
+        texts.append(
+            [line.rstrip() for line in re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).splitlines()]
+        )
+    theirs, mine = ([line for line in text if line.strip()] for text in texts)
+    assert mine == theirs
