@@ -19,7 +19,7 @@ from minibatch.layers import Dense, Input
 from minibatch.models import Model, Sequential
 from minibatch.noise import NoiseReport, gradient_noise
 from minibatch.optimizers import SGD
-from minibatch.plots import BatchSize, Plane, principal_plane
+from minibatch.plots import BatchSize, principal_plane
 from minibatch.study import Run, train_run
 from minibatch.typing import Array
 
@@ -163,11 +163,13 @@ def _plane(model: Model, train: tuple[Array, Array], runs: dict[int, Run]) -> La
     paths: dict[BatchSize, Array] = {size: plane.projected[size] for size in runs}
     updates: dict[BatchSize, list[int]] = {size: run.path_updates for size, run in runs.items()}
     xs, ys = grid_around(np.concatenate(list(paths.values())))
-    loss = np.array([[_loss_at(model, plane, train, (x, y)) for x in xs] for y in ys])
+    batch = model.checked(*train)
+
+    def loss_at(point: tuple[float, float]) -> float:
+        model.parameters.theta[...] = plane.lift(np.array([point]))[0]
+        outputs, caches = model.forward(batch.inputs)
+        return model.objective.value(batch.targets, outputs, caches, batch.weights)[0]
+
+    loss = np.array([[loss_at((x, y)) for x in xs] for y in ys])
     share = (float(plane.explained[0]), float(plane.explained[1]))
     return Landscape(paths, updates, xs, ys, loss, explained=share)
-
-
-def _loss_at(model: Model, plane: Plane, train: tuple[Array, Array], point: tuple[float, float]) -> float:
-    model.parameters.theta[...] = plane.lift(np.array([point]))[0]
-    return model.loss_and_gradient(*train)[0]
