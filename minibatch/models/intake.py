@@ -73,7 +73,7 @@ class Intake:
     def inputs(self, x: Any, batch_size: int | str | None, steps: int | None) -> Feed:
         """Check the inputs, and return them in batches: for prediction."""
         if _makes_batches(x):
-            feed = self._stream(x, None, None, batch_size, steps, None)
+            feed = self._stream(_Epoch(x) if isinstance(x, Batches) else x, None, None, batch_size, steps, None)
             feed.convert = lambda raw: Batch(self.checked_inputs(_parts(raw)[0]), [], [])
             return feed
         return self._cut(
@@ -143,6 +143,9 @@ class Intake:
             if value is not None:
                 raise ValueError(f"x is a {type(batches).__name__}, which makes its own batches: leave {name} out.")
 
+        if isinstance(batches, Batches):
+            return self._of_batches(batches, steps, class_weight, epochs)
+
         def convert(raw: Any) -> Batch:
             x, y, weight = _parts(raw)
             if y is not None and not isinstance(y, list | tuple | Mapping) and np.ndim(y) == 0:
@@ -161,18 +164,35 @@ class Intake:
                     "The PyDataset never ends (num_batches is None): say how many steps make an epoch."
                 )
             return Feed(passes(batches, shuffle), length, convert, steps, source=batches)
-        if isinstance(batches, Batches) and batches.remainder == "carry":
-            n, size = batches.n_samples, batches.batch_size
-            if total_steps(n, size, epochs, "carry") == 0:
-                raise ValueError(
-                    f"There is no step to make: with remainder='carry', {epochs} epochs of {n} samples do not fill "
-                    f"one batch of {size}."
-                )
-            return Feed(lambda: batches, length, convert, steps, may_be_empty=True, batches=batches)
         if hasattr(batches, "__getitem__") and not hasattr(batches, "__iter__"):
             return Feed(lambda: (batches[i] for i in range(length or 0)), length, convert, steps)
-        own = batches if isinstance(batches, Batches) else None
-        return Feed(lambda: batches, length, convert, steps, batches=own)
+        return Feed(lambda: batches, length, convert, steps)
+
+    def _of_batches(self, batches: Batches, steps: int | None, class_weight: Any, epochs: int) -> Feed:
+        """Return the feed of ``Batches``: their data are checked as a whole, once, not batch by batch."""
+        n, size = batches.n_samples, batches.batch_size
+        carry = batches.remainder == "carry"
+        if carry and total_steps(n, size, epochs, "carry") == 0:
+            raise ValueError(
+                f"There is no step to make: with remainder='carry', {epochs} epochs of {n} samples do not fill one "
+                f"batch of {size}."
+            )
+        if batches.y is None:
+            raise ValueError("y is missing: training and evaluation need targets, Batches(x, y, ...).")
+        self.batch(batches.x, batches.y, batches.sample_weight, class_weight)
+        names = self.model.graph.input_names, self.model.graph.output_names
+        axes = [1 + len(shape) for shape in self.model.input_shapes]
+
+        def convert(raw: Any) -> Batch:
+            x, y, weight = _parts(raw)
+            inputs = data.entries("x", x, names[0])
+            inputs = [part if part.ndim == n else part[:, None] for part, n in zip(inputs, axes, strict=True)]
+            targets = self.model.objective.targets(data.entries("y", y, names[1]))
+            if class_weight is not None:
+                weight = data.class_weights(class_weight, targets[0])
+            return Batch(inputs, targets, [weight] * len(targets))
+
+        return Feed(lambda: batches, len(batches), convert, steps, may_be_empty=carry, batches=batches)
 
     # One batch ----------------------------------------------------------------------------------------------
 

@@ -152,3 +152,34 @@ def test_data_in_a_memory_map_train_without_being_read_whole(tmp_path: Any) -> N
     a.fit(np.load(path, mmap_mode="r"), Y, batch_size=10, shuffle=False, verbose=0)
     b.fit(X, Y, batch_size=10, shuffle=False, verbose=0)
     np.testing.assert_array_equal(a.parameters.theta, b.parameters.theta)
+
+
+def test_predict_on_batches() -> None:
+    model = compiled()
+    expected = model.predict(X, verbose=0)
+    for batches in (mb.Batches(X, batch_size=10, shuffle=False), mb.Batches(X, Y, batch_size=10, shuffle=False)):
+        for _ in range(2):
+            np.testing.assert_allclose(model.predict(batches, verbose=0), expected, rtol=1e-6)
+
+
+def test_batches_of_plain_numbers_are_samples_of_one() -> None:
+    numbers = np.linspace(0, 1, 30)
+    a, b = (mb.Sequential([mb.Input((1,)), mb.layers.Dense(1, kernel_initializer="ones")]) for _ in range(2))
+    for model, data in ((a, (numbers,)), (b, (numbers[:, None],))):
+        model.compile("sgd", "mse")
+        model.fit(mb.Batches(*data, 2 * numbers, batch_size=7, seed=0), verbose=0)
+    np.testing.assert_array_equal(a.parameters.theta, b.parameters.theta)
+
+
+def test_data_in_an_hdf5_file(tmp_path: Any) -> None:
+    import h5py
+
+    with h5py.File(tmp_path / "data.h5", "w") as file:
+        file["x"], file["y"] = X, Y
+
+    a, b = compiled(), compiled()
+    with h5py.File(tmp_path / "data.h5") as file:
+        a.fit(file["x"], file["y"][:], batch_size=10, shuffle=False, epochs=2, verbose=0)
+        np.testing.assert_allclose(a.predict(file["x"], verbose=0), a.predict(X, verbose=0))
+    b.fit(X, Y, batch_size=10, shuffle=False, epochs=2, verbose=0)
+    np.testing.assert_array_equal(a.parameters.theta, b.parameters.theta)
