@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
-from llvmlite import ir  # type: ignore[import-untyped]
+from llvmlite import ir
 from numba import config, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -130,9 +130,7 @@ def _prefetch(typing_context: Any, x: Any, i: Any, w: Any) -> Any:
         array = context.make_array(signature.args[0])(context, builder, arguments[0])
         place = [context.cast(builder, arguments[k], signature.args[k], types.intp) for k in (1, 2)]
         byte, i32 = ir.IntType(8).as_pointer(), ir.IntType(32)
-        address = cgutils.get_item_pointer(  # type: ignore[no-untyped-call]
-            context, builder, signature.args[0], array, place
-        )
+        address = cgutils.get_item_pointer(context, builder, signature.args[0], array, place)
         kind = ir.FunctionType(ir.VoidType(), [byte, i32, i32, i32])
         function = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
         # For reading (0), to be kept in every cache (3), data not instructions (1).
@@ -148,7 +146,8 @@ def _no_prefetch(x: NDArray[Any], i: int, w: int) -> None:
 
 # prefetch(x, i, w) asks for the cache line of x[i, w] without waiting for it. Rows in random order
 # defeat the processor's own prefetching; asking some rows ahead makes a gather half as fast again.
-prefetch: Any = _no_prefetch if config.DISABLE_JIT else _prefetch  # type: ignore[attr-defined]
+# (Numba fills its config in from the environment as it loads, which a type checker cannot see.)
+prefetch: Any = _no_prefetch if vars(config)["DISABLE_JIT"] else _prefetch
 
 
 @compiled

@@ -46,7 +46,8 @@ def rebuild(template: Any, leaves: Iterator[Any]) -> Any:
 
 def like(template: Sequence[Any], items: Iterable[Any]) -> Any:
     """Return ``items`` as a tuple (a named one, a list) of template's type."""
-    return type(template)(*items) if hasattr(template, "_fields") else type(template)(items)  # type: ignore[call-arg]
+    make: Callable[..., Any] = type(template)
+    return make(*items) if hasattr(template, "_fields") else make(items)
 
 
 def batch_maker(template: Any) -> Callable[[Sequence[Iterable[Any]]], Iterable[Any]]:

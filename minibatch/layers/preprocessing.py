@@ -220,9 +220,10 @@ class Normalization(Layer):
         self.adapt_variance.assign((squares / count).reshape(self.adapt_mean.shape))
 
     def forward(self, x: Array, training: bool = False) -> tuple[Array, Cache]:
-        mean, variance = self.mean, self.variance
+        mean: Any = self.mean
+        variance: Any = self.variance
         # Data that never change along some index have no scale: Keras divides them by its fuzz factor.
-        std = np.maximum(np.sqrt(variance), config.epsilon())  # type: ignore[arg-type]
+        std = np.maximum(np.sqrt(variance), config.epsilon())
         return (mean + x * std, std) if self.invert else ((x - mean) / std, std)
 
     def backward(self, dy: Array, cache: Cache) -> Array:

@@ -79,8 +79,8 @@ def confusion_counts(
     tp, trues = above(w * positive)
     fp, falses = above(w * ~positive)
     order = np.argsort(np.argsort(thresholds, kind="stable"), kind="stable")
-    counts = [c[order] for c in (tp, fp, falses - fp, trues - tp)]
-    return tuple(c if by_label else c[:, 0] for c in counts)  # type: ignore[return-value]
+    tp, fp, tn, fn = (c[order] if by_label else c[order, 0] for c in (tp, fp, falses - fp, trues - tp))
+    return tp, fp, tn, fn
 
 
 def _thresholds_below(p: Array, thresholds: list[float]) -> Array:

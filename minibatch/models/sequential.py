@@ -82,7 +82,7 @@ class Sequential(Model):
             raise TypeError(f"model {self.name!r}: expected a layer; got the output of one, {layer!r}.")
         if self.layers or self._shape is not None:
             raise ValueError(f"model {self.name!r}: Input must come first, and once.")
-        self._shape = tuple(layer.shape[1:])  # type: ignore[arg-type]  # an Input's extents are all known
+        self._shape = tuple(extent for extent in layer.shape[1:] if extent is not None)
 
     def pop(self) -> Layer:
         """Take the last layer off, and return it.

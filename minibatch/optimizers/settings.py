@@ -79,7 +79,7 @@ class Settings(Configurable):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Let help() and inspect show the shared arguments, too, which a rule passes on as ``**shared``."""
         super().__init_subclass__(**kwargs)
-        cls.__signature__ = _whole_signature(cls)  # type: ignore[attr-defined]
+        cls.__signature__ = _whole_signature(cls)  # type: ignore[attr-defined]  # inspect's own protocol
 
     @property
     def iterations(self) -> int:

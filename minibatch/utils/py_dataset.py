@@ -57,6 +57,7 @@ class PyDataset:
 
     def __getitem__(self, index: int) -> Any:
         """Return the batch at this position."""
+        # The subclass's to write; the class of error is Keras's, here and below.
         raise NotImplementedError(f"{type(self).__name__} needs a __getitem__(index) that returns a batch.")
 
     def __iter__(self) -> Iterator[Any]:

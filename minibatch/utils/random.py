@@ -37,8 +37,7 @@ def set_random_seed(seed: int) -> None:
         raise ValueError(f"seed must be an integer from 0 to 2**32 - 1; got {seed!r}.")
     global _stream
     random.seed(int(seed))
-    # Keras's contract: scripts that call np.random themselves are made repeatable too.
-    np.random.seed(int(seed))  # noqa: NPY002
+    np.random.seed(int(seed))  # noqa: NPY002  # Keras's contract: a script's own np.random is made repeatable, too
     _stream = np.random.Generator(np.random.PCG64(int(seed)))
 
 

@@ -29,7 +29,7 @@ class Configurable:
         # help() and inspect would otherwise show the arguments of __new__ below.
         of_init = inspect.signature(cls.__init__)
         own = [] if cls.__init__ is object.__init__ else list(of_init.parameters.values())[1:]
-        cls.__signature__ = of_init.replace(parameters=own)  # type: ignore[attr-defined]
+        cls.__signature__ = of_init.replace(parameters=own)  # type: ignore[attr-defined]  # inspect's own protocol
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Make an instance; an argument that the constructor has not is a TypeError with the near misses."""
