@@ -124,3 +124,17 @@ def _shape_of(element: Any) -> str:
         return f"a tuple of {len(element)}"
     array = np.asarray(element)
     return f"shape {array.shape}, {array.dtype}"
+
+
+def weighted(batch: Any, size: int, batch_size: int) -> tuple[Any, Any, Any]:
+    """Return a batch (x, y) with sample weights: size / batch_size for each, which a short batch needs.
+
+    Raises
+    ------
+    ValueError
+        If the batch is no pair.
+    """
+    if not isinstance(batch, tuple) or len(batch) != 2:
+        raise ValueError('remainder="weight" needs elements (x, y), to make batches (x, y, sample_weight).')
+    weight = np.full(size, min(size / batch_size, 1.0), np.float32)
+    return batch[0], batch[1], weight

@@ -8,18 +8,19 @@ again.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, SupportsIndex
 
 import numpy as np
 
 from minibatch.batching import arithmetic
 from minibatch.batching.arithmetic import check_integer
-from minibatch.batching.collate import collate, cut, layout
+from minibatch.batching.collate import collate, cut, layout, weighted
+from minibatch.batching.elements import elements_of, frozen
 from minibatch.batching.order import BUFFER, random_words, stream_key
 from minibatch.batching.prefetch import AUTOTUNE, parallel_map, prefetched, worker_count
-from minibatch.batching.sources import ArraySource, MappedSource, Source, open_sources
-from minibatch.batching.structure import batch_maker, like
+from minibatch.batching.sources import open_sources
+from minibatch.batching.structure import batch_maker
 
 INFINITE_CARDINALITY = -1
 UNKNOWN_CARDINALITY = -2
@@ -90,7 +91,7 @@ class Dataset:
         """
         sources, n_samples = open_sources(tensors, None, None, None)
         make = batch_maker(tensors)
-        return Dataset(lambda: iter(make([_rows(source) for source in sources.values()])), n_samples)
+        return Dataset(lambda: iter(make([elements_of(source) for source in sources.values()])), n_samples)
 
     @staticmethod
     def from_generator(generator: Callable[..., Iterable[Any]], *, args: tuple[Any, ...] = ()) -> Dataset:
@@ -186,7 +187,7 @@ class Dataset:
                 return
             filling = []
             for element in self:
-                filling.append(_frozen(element))
+                filling.append(frozen(element))
                 yield filling[-1]
             if not complete:
                 kept[:], complete = filling, True
@@ -303,7 +304,7 @@ class Dataset:
                 expected = expected or layout(batch)
                 if layout(batch) != expected:
                     raise ValueError(f"A batch has samples of {layout(batch)}; the first batch had {expected}.")
-                yield _weighted(batch, len(elements), B) if policy == "weight" else batch
+                yield weighted(batch, len(elements), B) if policy == "weight" else batch
 
         if policy == "carry" and known is not None:
             n = UNKNOWN_CARDINALITY if known % B else known // B
@@ -319,7 +320,7 @@ class Dataset:
         def start() -> Iterator[Any]:
             for batch in self:
                 sources, _ = open_sources(batch, None, None, None)
-                yield from batch_maker(batch)([_rows(source) for source in sources.values()])
+                yield from batch_maker(batch)([elements_of(source) for source in sources.values()])
 
         n = self._cardinality
         return Dataset(start, n if n == INFINITE_CARDINALITY else UNKNOWN_CARDINALITY)
@@ -344,42 +345,7 @@ def _count(value: SupportsIndex, name: str, at_least: int) -> int:
     return check_integer(value, name, at_least)
 
 
-def _rows(source: Source) -> Iterable[Any]:
-    """Return an iterable of a source's samples, read-only: views of an array, or read in parts."""
-    if isinstance(source, ArraySource) and not isinstance(source, MappedSource):
-        rows: Iterable[Any] = _frozen(source.array)
-        return rows
-    return _read_in_parts(source)
-
-
-def _read_in_parts(source: Source, part: int = 256) -> Iterator[Any]:
-    for low in range(0, len(source), part):
-        rows = np.arange(low, min(low + part, len(source)))
-        samples = np.empty((len(rows), *source.shape), source.dtype)
-        source.read(rows, samples)
-        yield from _frozen(samples)
-
-
-def _frozen(element: Any) -> Any:
-    """Return an element with its arrays as read-only views."""
-    if isinstance(element, Mapping):
-        return {key: _frozen(item) for key, item in element.items()}
-    if isinstance(element, tuple):
-        return like(element, map(_frozen, element))
-    if isinstance(element, np.ndarray):
-        element = element.view()
-        element.flags.writeable = False
-    return element
-
-
 def _words(key: int) -> Iterator[int]:
     """Yield the random words of a stream, one by one."""
     for block in itertools.count():
         yield from random_words(stream_key(key, block), 1024).tolist()
-
-
-def _weighted(batch: Any, size: int, batch_size: int) -> tuple[Any, Any, Any]:
-    if not isinstance(batch, tuple) or len(batch) != 2:
-        raise ValueError('remainder="weight" needs elements (x, y), to make batches (x, y, sample_weight).')
-    weight = np.full(size, min(size / batch_size, 1.0), np.float32)
-    return batch[0], batch[1], weight
