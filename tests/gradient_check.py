@@ -94,7 +94,7 @@ def check_per_sample_gradients(layer: Layer, x: Array, training: bool = False) -
     layer.ensure_built(x.shape[1:])
     y, cache = layer.forward(x, training)
     R = np.random.default_rng(9).normal(size=y.shape)
-    each = layer.per_sample_gradients(R, cache)
+    each = [np.asarray(gradient) for gradient in layer.per_sample_gradients(R, cache)]
     trainable = [weight for weight in layer.weights if weight.trainable]
     for i in range(len(x)):
         layer.backward(R[i : i + 1], layer.forward(x[i : i + 1], training)[1])

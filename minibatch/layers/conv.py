@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from minibatch import initializers, regularizers
 from minibatch.layers.correlation import correlate, input_gradient, kernel_gradient, kernel_gradient_of_each
 from minibatch.layers.layer import ActivatedLayer, Cache, one_of, positive
+from minibatch.layers.outer import Outer
 from minibatch.layers.weight import Weight
 from minibatch.layers.window import Window, channels_last, integers, window_over
 from minibatch.typing import Array, IntOrPair
@@ -151,8 +153,14 @@ class Conv(Convolution):
         dx = _beside([input_gradient(maps[..., f], W[..., f], window) for _, f in self._groups()])
         return dx.reshape(x.shape)
 
-    def per_sample_gradients(self, dy: Array, cache: Cache) -> list[Array]:
+    def per_sample_gradients(self, dy: Array, cache: Cache) -> list[Array | Outer]:
         images, maps, window = self.as_images(cache), self.as_maps(dy), self.window
+        N, P, F = len(dy), math.prod(window.positions), self.filters
+        I = math.prod(self.kernel.shape[:-1])  # noqa: E741 - the maths' letter
+        if self.groups == 1 and P * (I + F) < I * F:
+            # Few positions, many filters: the patches and the maps' gradients are less than their products.
+            A = window.patches(window.pad(images)).reshape(N, P, I)
+            return [Outer(A, maps.reshape(N, P, F), self.kernel.shape), *self.bias_gradient_of_each(dy)]
         dW = _beside([kernel_gradient_of_each(images[..., c], maps[..., f], window) for c, f in self._groups()])
         return [dW.reshape(len(dy), *self.kernel.shape), *self.bias_gradient_of_each(dy)]
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from minibatch import initializers, regularizers
 from minibatch.layers.layer import ActivatedLayer, Cache, positive
+from minibatch.layers.outer import Outer, outer
 from minibatch.typing import Array
 
 
@@ -88,13 +89,13 @@ class Dense(ActivatedLayer):
             drows.sum(axis=0, out=self.bias.gradient)
         return dz @ self.kernel.value.T
 
-    def per_sample_gradients(self, dy: Array, cache: Cache) -> list[Array]:
+    def per_sample_gradients(self, dy: Array, cache: Cache) -> list[Array | Outer]:
         # One sample's kernel gradient is the outer product of its input and its output gradient, summed over
-        # the positions p in between (there is one position when x is (N, I)).
+        # the positions in between (there is one position when x is (N, I)).
         x = cache
         a = x.reshape(len(x), -1, x.shape[-1])
         d = dy.reshape(len(dy), -1, dy.shape[-1])
-        kernel = np.einsum("npi,npo->nio", a, d, optimize=True)
+        kernel = outer(a, d, self.kernel.shape)
         return [kernel, d.sum(axis=1)] if self.use_bias else [kernel]
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from minibatch import activations, config, initializers, regularizers
+from minibatch.layers.outer import Outer
 from minibatch.layers.symbol import Symbol, symbols_in
 from minibatch.layers.weight import Weight
 from minibatch.typing import Array
@@ -115,10 +117,11 @@ class Layer:
         """Write dL/dweight into each weight's ``gradient``; return dx = dL/dx (or a list) from dy = dL/dy."""
         raise TypeError(f"{type(self).__name__} must define backward(dy, cache).")
 
-    def per_sample_gradients(self, dy: Array, cache: Cache) -> list[Array]:
+    def per_sample_gradients(self, dy: Array, cache: Cache) -> Sequence[Array | Outer]:
         """Return, for each trainable weight, an array (N, ...): row i is what sample i adds to the gradient.
 
-        Their sum over i is what ``backward`` writes.
+        Their sum over i is what ``backward`` writes. Where that is less work, the factors of such an array will do
+        (``Outer``).
 
         Raises
         ------

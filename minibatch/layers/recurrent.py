@@ -8,6 +8,7 @@ import numpy as np
 
 from minibatch import activations, initializers, regularizers
 from minibatch.layers.layer import Cache, Layer, positive
+from minibatch.layers.outer import Outer, outer
 from minibatch.typing import Array
 
 
@@ -151,8 +152,8 @@ class SimpleRNN(Layer):
             dx = dx[:, ::-1]
         return dx
 
-    def per_sample_gradients(self, dy: Array, cache: Cache) -> list[Array]:
+    def per_sample_gradients(self, dy: Array, cache: Cache) -> list[Array | Outer]:
         x, _, h = cache
         dz = self._through_time(dy, cache)
-        gradients = [x.transpose(0, 2, 1) @ dz, h[:, :-1].transpose(0, 2, 1) @ dz]
-        return [*gradients, dz.sum(axis=1)] if self.use_bias else gradients
+        kernel, recurrent = outer(x, dz, self.kernel.shape), outer(h[:, :-1], dz, self.recurrent_kernel.shape)
+        return [kernel, recurrent, dz.sum(axis=1)] if self.use_bias else [kernel, recurrent]

@@ -7,6 +7,8 @@ from typing import Any
 
 from minibatch import optimizers
 from minibatch.callbacks import History
+from minibatch.layers import Layer
+from minibatch.layers.layer import Cache
 from minibatch.models import arguments
 from minibatch.models.feed import Batch
 from minibatch.models.graph import Graph
@@ -14,6 +16,7 @@ from minibatch.models.intake import Intake
 from minibatch.models.network import Network
 from minibatch.models.objective import Objective
 from minibatch.models.parameters import Parameters
+from minibatch.models.watcher import Watcher
 from minibatch.typing import Array
 
 
@@ -31,6 +34,8 @@ class Learner(Network):
         self._objective: Objective | None = None
         self._active: tuple[Parameters, dict[Any, slice]] | None = None
         self.history: History | None = None
+        #: Shown every step; see ``Watcher``. Callbacks put themselves there, and take themselves away.
+        self.watchers: list[Watcher] = []
         self.stop_training = False
 
     def build(self, input_shape: Any) -> None:
@@ -116,10 +121,17 @@ class Learner(Network):
     def train_step(self, batch: Batch) -> float:
         """Forward, loss, backward, update: one step. Return the loss of the batch, from before the update."""
         outputs, caches = self.forward(self._cast(batch.inputs), training=True)
-        loss, each = self.objective.differentiate(batch.targets, outputs, caches, batch.weights)
+        watch = self._show if self.watchers else None
+        loss, each = self.objective.differentiate(batch.targets, outputs, caches, batch.weights, watch)
+        for watcher in self.watchers:
+            watcher.differentiated(batch, outputs, caches, loss)
         self.optimizer.apply(self.parameters.gradient, self.parameters.theta, self.active_slices())
         self.objective.update(loss, each, batch.targets, outputs, batch.weights)
         return loss
+
+    def _show(self, layer: Layer, dy: Array, cache: Cache) -> None:
+        for watcher in self.watchers:
+            watcher.visit(layer, dy, cache)
 
     def active_slices(self) -> dict[Any, slice]:
         """Return where the weights lie that training moves: those of layers that were not frozen when compiled."""

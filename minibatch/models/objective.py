@@ -150,9 +150,17 @@ class Objective:
         return self._total(each), each
 
     def differentiate(
-        self, ys: Entries, outputs: Sequence[Array], caches: list[Cache], sample_weights: Entries
+        self,
+        ys: Entries,
+        outputs: Sequence[Array],
+        caches: list[Cache],
+        sample_weights: Entries,
+        watch: Watch | None = None,
     ) -> tuple[float, list[float]]:
-        """Return what ``value`` does; leave the gradient in ``network.parameters.gradient``."""
+        """Return what ``value`` does; leave the gradient in ``network.parameters.gradient``.
+
+        ``watch`` is shown each layer's part of the backward pass.
+        """
         each: list[float] = []
         gradients: list[Array | None] = []
         at_logits: list[bool] = []
@@ -167,7 +175,7 @@ class Objective:
                     gradient = gradient * head.weight
             gradients.append(gradient)
             at_logits.append(at)
-        self.network.backward(gradients, caches, at_logits)
+        self.network.backward(gradients, caches, at_logits, watch)
         self.add_penalty_gradient()
         return self._total(each), each
 

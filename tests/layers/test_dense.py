@@ -62,7 +62,7 @@ def test_per_sample_gradients_are_those_of_each_sample_alone_and_sum_to_the_batc
 def check_per_sample_gradients(layer: mb.layers.ActivatedLayer, x: np.ndarray, rng: np.random.Generator) -> None:
     z, cache = layer.linear(x, training=True)
     dz = rng.normal(size=z.shape).astype(np.float32)
-    each = layer.per_sample_gradients(dz, cache)
+    each = [np.asarray(g) for g in layer.per_sample_gradients(dz, cache)]
     assert [g.shape for g in each] == [(len(x), *w.shape) for w in layer.weights]
     for i in range(len(x)):
         _, alone = layer.linear(x[i : i + 1], training=True)

@@ -110,7 +110,7 @@ def test_per_sample_gradients_through_the_watch(rng: np.random.Generator) -> Non
     )
     model.compile("sgd", "sparse_categorical_crossentropy")
     x, y = rng.normal(size=(5, 4, 4, 1)), rng.integers(3, size=5)
-    each: dict[object, np.ndarray] = {}
+    each: dict[object, object] = {}
     outputs, caches = model.forward([x])
 
     def watch(layer: L.Layer, dy: np.ndarray, cache: object) -> None:
@@ -120,7 +120,7 @@ def test_per_sample_gradients_through_the_watch(rng: np.random.Generator) -> Non
     for i in range(5):
         _, gradient = model.loss_and_gradient(x[i : i + 1], y[i : i + 1])
         for weight, piece in model.parameters.slices.items():
-            np.testing.assert_allclose(each[weight][i].ravel(), gradient[piece], rtol=1e-9, atol=1e-12)
+            np.testing.assert_allclose(np.asarray(each[weight])[i].ravel(), gradient[piece], rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("loss", [mb.losses.CategoricalCrossentropy, mb.losses.SparseCategoricalCrossentropy])
