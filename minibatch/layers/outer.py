@@ -6,6 +6,7 @@ Axes: N samples, P positions (one for a dense layer of flat samples), I inputs, 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -67,6 +68,12 @@ class Outer:
         """Return the same in another float type."""
         return Outer(self.a.astype(dtype, copy=False), self.d.astype(dtype, copy=False), self.shape[1:])
 
+    @classmethod
+    def joined(cls, several: Sequence[Outer]) -> Outer:
+        """Return groups of samples, one after the other, as one."""
+        a, d = (np.concatenate([getattr(group, name) for group in several]) for name in ("a", "d"))
+        return cls(a, d, several[0].shape[1:])
+
     def rows(self) -> Array:
         """Return the gradients multiplied out, (N, I O)."""
         return (self.a.transpose(0, 2, 1) @ self.d).reshape(len(self), -1)
@@ -84,10 +91,20 @@ class Outer:
         """Return g_i . h_k, (N, M), with M other samples' gradients by the same weight."""
         if isinstance(other, Rows):
             return self.rows() @ other.values.T
-        inner = _flat(self.a) @ _flat(other.a).T
-        inner *= _flat(self.d) @ _flat(other.d).T
-        P, Q = self.a.shape[1], other.a.shape[1]
-        return inner if P == Q == 1 else inner.reshape(len(self), P, len(other), Q).sum(axis=(1, 3))
+        if self.a.shape[1] == other.a.shape[1] == 1:
+            product: Array = _flat(self.a) @ _flat(other.a).T
+            product *= _flat(self.d) @ _flat(other.d).T
+            return product
+        (N, P, _), (M, Q, _) = self.a.shape, other.a.shape
+        product = np.empty((N, M), dtype=self.dtype)
+        # All pairs of positions, for a few of these samples at a time.
+        few = max(1, BLOCK // (P * M * Q * product.itemsize))
+        for start in range(0, N, few):
+            mine = slice(start, start + few)
+            pairs = _flat(self.a[mine]) @ _flat(other.a).T
+            pairs *= _flat(self.d[mine]) @ _flat(other.d).T
+            product[mine] = pairs.reshape(-1, P, M, Q).sum(axis=(1, 3))
+        return product
 
     def times(self, v: Array) -> Array:
         """Return g_i . v, (N,), for a vector v of I O entries."""
@@ -141,6 +158,11 @@ class Rows:
     def astype(self, dtype: npt.DTypeLike) -> Rows:
         """Return the same in another float type."""
         return Rows(self.values.astype(dtype, copy=False))
+
+    @classmethod
+    def joined(cls, several: Sequence[Rows]) -> Rows:
+        """Return groups of samples, one after the other, as one."""
+        return cls(np.concatenate([group.values for group in several]))
 
     def rows(self) -> Array:
         """Return the gradients, (N, D)."""

@@ -5,11 +5,15 @@ B distinct samples; G the mean over all N; S2 = sum_i |g_i - G|^2 / (N - 1) the 
 tr(Sigma).
 """
 
+from minibatch.noise.measure import gradient_noise
 from minibatch.noise.per_sample import per_sample_gradients
-from minibatch.noise.report import BatchNoise, NoiseReport, gradient_noise
+from minibatch.noise.report import BatchNoise, EpochNoise, LayerNoise, NoiseReport
 from minibatch.noise.statistics import (
     cosine_theory,
+    critical_batch_size,
+    epoch_error,
     epoch_mean_error,
+    epoch_shares,
     expected_norm2,
     noise_ratio,
     noise_scale,
@@ -18,9 +22,14 @@ from minibatch.noise.statistics import (
 
 __all__ = [
     "BatchNoise",
+    "EpochNoise",
+    "LayerNoise",
     "NoiseReport",
     "cosine_theory",
+    "critical_batch_size",
+    "epoch_error",
     "epoch_mean_error",
+    "epoch_shares",
     "expected_norm2",
     "gradient_noise",
     "noise_ratio",

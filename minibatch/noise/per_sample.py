@@ -83,6 +83,19 @@ class PerSample:
         other.owners = self.owners
         return other
 
+    @classmethod
+    def joined(cls, several: Sequence[PerSample]) -> PerSample:
+        """Return the gradients of samples of one model, one group after the other, as those of one group."""
+        first = several[0]
+        if len(several) == 1:
+            return first
+        whole = cls(first.parameters, first.scale, first.penalties)
+        whole.owners = first.owners
+        for weight, share in first.shares.items():
+            groups: Any = [group.shares[weight] for group in several]  # all of one kind
+            whole.shares[weight] = share.joined(groups)
+        return whole
+
     def by_layer(self) -> dict[str, PerSample]:
         """Return the gradients by the weights of each layer alone, by the layer's name, first layer first."""
         layers: dict[str, PerSample] = {}

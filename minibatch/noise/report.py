@@ -1,21 +1,54 @@
-"""How noisy the gradient is at each batch size: measured on drawn batches, with the exact values beside."""
+"""What ``gradient_noise`` found out, and how it reads."""
 
 from __future__ import annotations
 
+import csv
+import io
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minibatch.models import Model
-from minibatch.noise import statistics
-from minibatch.noise.per_sample import per_sample_gradients
 from minibatch.typing import Array
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 #: The quantiles that a report gives, by name.
 QUANTILES = {"q05": 0.05, "q25": 0.25, "median": 0.5, "q75": 0.75, "q95": 0.95}
+#: What is measured on every drawn batch.
+MEASURED = ("norm2", "norm", "noise", "cosine", "angle")
+
+
+@dataclass(frozen=True)
+class EpochNoise:
+    """One epoch of batches at fixed weights: what becomes of the remainder.
+
+    Attributes
+    ----------
+    steps : int
+        K, the batches of an epoch.
+    last_batch : int
+        R, the samples of the last batch.
+    last_norm2 : float
+        E|g_R|^2 of the last batch, exact.
+    share : float
+        sum_i a_i: the mean of the K batch gradients is this times G, on average. 1, but for the policy "weight".
+    mean_error : float
+        E|m - share G|^2, exact: by how much that mean m misses, over all orders; 0 without a remainder.
+    measured_error : float
+        The same, as the mean over the drawn orders; NaN without draws.
+    """
+
+    steps: int
+    last_batch: int
+    last_norm2: float
+    share: float
+    mean_error: float
+    measured_error: float
 
 
 @dataclass(frozen=True)
@@ -28,23 +61,30 @@ class BatchNoise:
         B.
     ratio : float
         x = (S2/|G|^2)(1/B - 1/N), noise over signal.
+    signal_to_noise : float
+        1/x; infinite at B = N.
     expected_norm2 : float
         E|g_B|^2, exact.
     expected_noise : float
-        E|g_B|^2 - |G|^2 = S2 (1/B - 1/N), exact; 0 at B = N.
+        The variance of g_B, E|g_B - G|^2 = E|g_B|^2 - |G|^2 = S2 (1/B - 1/N), exact; 0 at B = N.
     theory_cosine, theory_angle : float
         (1 + x)^(-1/2), and its angle in degrees: near the means, not equal to them.
-    norm2, noise, cosine, angle : ndarray, shape (draws,)
-        Of each drawn batch: |g_B|^2; |g_B|^2 - |G|^2; the cosine and the angle (degrees) between g_B and G.
+    epoch : EpochNoise
+        An epoch of such batches.
+    norm2, norm, noise, cosine, angle : ndarray, shape (draws,)
+        Of each drawn batch: |g_B|^2; |g_B|; |g_B|^2 - |G|^2; the cosine and the angle (degrees) between g_B and G.
     """
 
     batch_size: int
     ratio: float
+    signal_to_noise: float
     expected_norm2: float
     expected_noise: float
     theory_cosine: float
     theory_angle: float
+    epoch: EpochNoise
     norm2: Array = field(repr=False)
+    norm: Array = field(repr=False)
     noise: Array = field(repr=False)
     cosine: Array = field(repr=False)
     angle: Array = field(repr=False)
@@ -52,21 +92,48 @@ class BatchNoise:
     def to_dict(self, draws: bool = False) -> dict[str, Any]:
         """Return plain numbers: of each measured quantity the mean, sd, standard error and quantiles.
 
-        With ``draws``, also the lists of all draws of |g_B|^2 and of the angle.
+        With ``draws``, also the lists of all draws of |g_B|^2 and of the angle. What is infinite or undefined is
+        None, which JSON can hold.
         """
+        row = self.numbers()
+        if draws:
+            row["draws"] = {"norm2": self.norm2.tolist(), "angle": self.angle.tolist()}
+        return _for_json(row)
+
+    def numbers(self) -> dict[str, Any]:
+        """Return what ``to_dict`` does, with infinities and NaN as they are."""
         row: dict[str, Any] = {
             "batch_size": self.batch_size,
             "noise_ratio": self.ratio,
+            "signal_to_noise": self.signal_to_noise,
             "expected_norm2": self.expected_norm2,
             "expected_noise": self.expected_noise,
             "theory_cosine": self.theory_cosine,
             "theory_angle": self.theory_angle,
+            "epoch": vars(self.epoch).copy(),
         }
-        for name in ("norm2", "noise", "cosine", "angle"):
+        for name in MEASURED:
             row[name] = summarise(getattr(self, name))
-        if draws:
-            row["draws"] = {"norm2": self.norm2.tolist(), "angle": self.angle.tolist()}
         return row
+
+
+@dataclass(frozen=True)
+class LayerNoise:
+    """The part of the gradient that belongs to one layer's weights.
+
+    Attributes
+    ----------
+    name : str
+    n_parameters : int
+    grad_norm2, trace, noise_scale : float
+        As in ``NoiseReport``; over the layers the first two sum up to those of the whole.
+    """
+
+    name: str
+    n_parameters: int
+    grad_norm2: float
+    trace: float
+    noise_scale: float
 
 
 @dataclass(frozen=True)
@@ -78,188 +145,161 @@ class NoiseReport:
     n_samples : int
         N.
     grad_norm2 : float
-        |G|^2, of the gradient of all N samples.
+        |G|^2, of the gradient of all N samples; for ``population="infinite"`` the estimate |G|^2 - S2/N of that of
+        the population, which may come out negative.
     trace : float
         S2, the unbiased trace of the covariance of one sample's gradient.
     noise_scale : float
         S2/|G|^2, in samples; infinite where G is zero.
+    critical_batch_size : float
+        The batch size with as much noise as signal, x = 1, in samples.
     draws : int
         Batches drawn for each size.
+    population : {"finite", "infinite"}
+    replacement : bool
+    remainder : str
     by_batch_size : tuple of BatchNoise
+    by_layer : tuple of LayerNoise
+        First layer first; empty unless asked for.
     """
 
     n_samples: int
     grad_norm2: float
     trace: float
     noise_scale: float
+    critical_batch_size: float
     draws: int
+    population: str
+    replacement: bool
+    remainder: str
     by_batch_size: tuple[BatchNoise, ...]
+    by_layer: tuple[LayerNoise, ...] = ()
 
     def to_dict(self, draws: bool = False) -> dict[str, Any]:
-        """Return the report as plain numbers; ``by_batch_size`` is a list of rows (see ``BatchNoise.to_dict``)."""
-        return {
-            "n_samples": self.n_samples,
-            "grad_norm2": self.grad_norm2,
-            "trace": self.trace,
-            "noise_scale": self.noise_scale,
-            "draws": self.draws,
-            "by_batch_size": [row.to_dict(draws) for row in self.by_batch_size],
-        }
+        """Return the report as plain numbers; ``by_batch_size`` is a list of rows (see ``BatchNoise.to_dict``).
+
+        What is infinite or undefined is None, which JSON can hold.
+        """
+        numbers = vars(self).copy()
+        numbers["by_batch_size"] = [row.to_dict(draws) for row in self.by_batch_size]
+        numbers["by_layer"] = [vars(row).copy() for row in self.by_layer]
+        return _for_json(numbers)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return one flat dict for each batch size: "angle_mean", "angle_q05", "epoch_steps" and so on."""
+        return [dict(_flat(row.numbers())) for row in self.by_batch_size]
+
+    def to_csv(self, path: str | Path | None = None) -> str:
+        """Return ``rows`` as comma-separated text below a line of names; write it to ``path``, if one is given."""
+        text = io.StringIO()
+        rows = self.rows()
+        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        if path is not None:
+            Path(path).write_text(text.getvalue(), encoding="utf-8")
+        return text.getvalue()
+
+    def to_frame(self) -> Any:
+        """Return ``rows`` as a pandas data frame, indexed by batch size.
+
+        Raises
+        ------
+        ModuleNotFoundError
+            If pandas is not installed.
+        """
+        try:
+            pandas = import_module("pandas")
+        except ModuleNotFoundError as error:
+            message = "to_frame needs pandas: pip install pandas. rows and to_csv do not."
+            raise ModuleNotFoundError(message) from error
+        return pandas.DataFrame(self.rows()).set_index("batch_size")
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the noise against the batch size: measured points, and the exact line.
+
+        Returns
+        -------
+        Axes
+        """
+        from minibatch.plots import noise_by_batch_size
+
+        if not self.draws:
+            raise ValueError("there are no drawn batches to plot: gradient_noise was called with draws=0.")
+        rows = self.by_batch_size
+        finite = self.population == "finite" and not self.replacement
+        return noise_by_batch_size(
+            [row.batch_size for row in rows],
+            [float(row.noise.mean()) for row in rows],
+            [row.expected_noise for row in rows],
+            errors=[summarise(row.noise)["standard_error"] for row in rows],
+            trace=self.trace,
+            n_samples=self.n_samples if finite else None,
+            noise_scale=self.noise_scale if math.isfinite(self.noise_scale) else None,
+            ax=ax,
+        )
 
     def table(self) -> str:
-        """Return the report as text, a line for each batch size."""
-        scale = f"{self.noise_scale:,.1f} samples" if math.isfinite(self.noise_scale) else "infinite (G is zero)"
+        """Return the report as text, a line for each batch size; then one for each layer, if asked for."""
         lines = [
-            f"N = {self.n_samples:,} samples   |G|^2 = {self.grad_norm2:.4g}   tr(Sigma) = {self.trace:.4g}   "
-            f"noise scale = {scale}",
-            f"{'':>10} |{'|g_B|^2':^34}|{'cosine to G':^18}|{'angle to G (degrees)':^31}",
-            f"{'batch size':>10} | {'exact':>10} {'measured':>10} {'+-':>9}  | {'mean':>7} {'theory':>7}  "
-            f"| {'mean':>6} {'sd':>5} {'5%':>5} {'95%':>5} {'theory':>6}",
+            f"N = {self.n_samples:,} samples   |G|^2 = {self.grad_norm2:.4g}   tr(Sigma) = {self.trace:.4g}",
+            f"noise scale = {_samples(self.noise_scale)}",
+            f"critical batch size = {_samples(self.critical_batch_size)}",
+            "",
+            f"{'':>10} |{'|g_B|^2':^33}|{'signal to':^11}|{'cosine to G':^17}|{'angle to G (degrees)':^31}",
+            f"{'batch size':>10} | {'exact':>10} {'measured':>10} {'+-':>9} | {'noise':>9} | "
+            f"{'mean':>7} {'theory':>7} | {'mean':>5} {'sd':>5} {'5%':>5} {'95%':>5} {'theory':>6}",
         ]
         for row in self.by_batch_size:
             norm2, cosine, angle = (summarise(draws) for draws in (row.norm2, row.cosine, row.angle))
             lines.append(
                 f"{row.batch_size:>10,} | {row.expected_norm2:>10.4g} {norm2['mean']:>10.4g} "
-                f"{norm2['standard_error']:>9.2g}  | {cosine['mean']:>7.3f} {row.theory_cosine:>7.3f}  "
-                f"| {angle['mean']:>6.1f} {angle['sd']:>5.1f} {angle['q05']:>5.1f} {angle['q95']:>5.1f} "
-                f"{row.theory_angle:>6.1f}"
+                f"{norm2['standard_error']:>9.2g} | {row.signal_to_noise:>9.3g} | {cosine['mean']:>7.3f} "
+                f"{row.theory_cosine:>7.3f} | {angle['mean']:>5.1f} {angle['sd']:>5.1f} {angle['q05']:>5.1f} "
+                f"{angle['q95']:>5.1f} {row.theory_angle:>6.1f}"
+            )
+        return "\n".join(lines + self._layer_lines())
+
+    def epoch_table(self) -> str:
+        """Return, for each batch size, what an epoch of such batches does with the remainder, as text."""
+        lines = [
+            f"An epoch of {self.n_samples:,} samples at fixed weights, remainder={self.remainder!r}: the mean m of "
+            "its batch gradients, against G",
+            f"{'batch size':>10} {'steps':>7} {'last batch':>11} {'E|g_last|^2':>12} {'E[m]':>8} "
+            f"{'E|m - E[m]|^2':>14} {'measured':>10}",
+        ]
+        for row in self.by_batch_size:
+            epoch = row.epoch
+            lines.append(
+                f"{row.batch_size:>10,} {epoch.steps:>7,} {epoch.last_batch:>11,} {epoch.last_norm2:>12.4g} "
+                f"{f'{epoch.share:.3f} G':>8} {epoch.mean_error:>14.3g} {epoch.measured_error:>10.3g}"
             )
         return "\n".join(lines)
+
+    def _layer_lines(self) -> list[str]:
+        if not self.by_layer:
+            return []
+        width = max(len("layer"), *(len(layer.name) for layer in self.by_layer))
+        lines = [
+            "",
+            f"{'layer':<{width}} {'parameters':>11} {'|G|^2':>10} {'tr(Sigma)':>10} {'noise scale (samples)':>22}",
+        ]
+        for layer in self.by_layer:
+            scale = f"{layer.noise_scale:,.1f}" if math.isfinite(layer.noise_scale) else "infinite"
+            lines.append(
+                f"{layer.name:<{width}} {layer.n_parameters:>11,} {layer.grad_norm2:>10.4g} {layer.trace:>10.4g} "
+                f"{scale:>22}"
+            )
+        return lines
 
     def __str__(self) -> str:
         return self.table()
 
 
-def gradient_noise(
-    model: Model, x: Any, y: Any, *, batch_sizes: Iterable[int | str], draws: int = 1000, seed: int = 0
-) -> NoiseReport:
-    """Measure how the gradient of a batch scatters around the gradient of all samples, by batch size.
-
-    Every sample's gradient is computed once. Then for each batch size ``draws`` batches of distinct samples are
-    drawn, and their gradients' lengths and directions follow from inner products of the samples' gradients,
-    without another backward pass.
-
-    Parameters
-    ----------
-    model : Model
-        Compiled. Measured at its present weights, in inference mode; not changed.
-    x, y : array_like, shapes (N, ...)
-        At least two samples.
-    batch_sizes : iterable of int or "full"
-        Each from 1 to N.
-    draws : int, default 1000
-        Batches of each size.
-    seed : int, default 0
-        Of the draws.
-
-    Returns
-    -------
-    NoiseReport
-
-    Raises
-    ------
-    ValueError
-        For a batch size outside 1..N, no draws, fewer than two samples, gradients that are not finite, and data
-        that do not fit the model.
-
-    Notes
-    -----
-    With c_i = g_i - G the length is |g_B|^2 = |G|^2 + 2 c_B.G + |c_B|^2, so that small noise is not the
-    difference of large numbers. Memory: the (N, D) matrix of gradients in float64, and an (N, min(N, D)) one of
-    products.
-
-    Examples
-    --------
-    >>> import minibatch as mb
-    >>> import numpy as np
-    >>> x = np.arange(8.0)[:, None]
-    >>> line = mb.Sequential([mb.Input((1,)), mb.layers.Dense(1, kernel_initializer="zeros")])
-    >>> line.compile("sgd", "mse")
-    >>> report = mb.noise.gradient_noise(line, x, 2 * x[:, 0] + 1, batch_sizes=[1, 4, "full"])
-    >>> [row.batch_size for row in report.by_batch_size]
-    [1, 4, 8]
-    >>> report.by_batch_size[-1].expected_noise
-    0.0
-    """
-    if isinstance(draws, bool) or not isinstance(draws, int | np.integer) or draws < 1:
-        raise ValueError(f"draws must be a positive integer; got {draws!r}.")
-    n = len(x)
-    if n < 2:
-        raise ValueError(f"gradient noise needs at least 2 samples; got {n}.")
-    if isinstance(batch_sizes, str | int | np.integer):
-        raise ValueError(f"batch_sizes must be a list, such as [1, 32, 'full']; got {batch_sizes!r}.")
-    sizes = [_batch_size(size, n) for size in batch_sizes]
-    if not sizes:
-        raise ValueError("batch_sizes is empty: there is no batch to measure.")
-    gradients = per_sample_gradients(model, x, y).astype(np.float64)
-    if not np.isfinite(gradients).all():
-        row = int(np.argwhere(~np.isfinite(gradients))[0][0])
-        raise ValueError(f"the gradient of sample {row} is not finite: look at that row of x and at the weights.")
-
-    G = gradients.mean(axis=0)
-    grad_norm2 = float(G @ G)
-    trace = statistics.trace(gradients)
-    batches = _Drawn(gradients - G, G)
-    # A stream for each size: what one measures does not depend on which others are asked for.
-    rows = tuple(batches.measure(size, draws, trace, np.random.default_rng([seed, size])) for size in sizes)
-    scale = statistics.noise_scale(trace, grad_norm2)
-    return NoiseReport(n, grad_norm2, trace, scale, int(draws), rows)
-
-
-class _Drawn:
-    """Batches drawn from samples of which only centred gradients c_i = g_i - G (N, D), and G, are known."""
-
-    def __init__(self, centred: Array, G: Array) -> None:
-        self.n = len(centred)
-        self.grad_norm2 = float(G @ G)
-        self.along = centred @ G
-        # |c_B|^2 from whichever is smaller: the (N, N) products of samples, or their (N, D) gradients.
-        self.products = centred @ centred.T if self.n < centred.shape[1] else None
-        self.centred = centred
-
-    def measure(self, batch_size: int, draws: int, trace: float, rng: np.random.Generator) -> BatchNoise:
-        """Draw batches and measure each against G."""
-        chosen = np.zeros((draws, self.n))
-        members = rng.random((draws, self.n)).argpartition(batch_size - 1, axis=1)[:, :batch_size]
-        np.put_along_axis(chosen, members, 1 / batch_size, axis=1)
-        if batch_size == self.n:
-            # The mean of all c_i is zero: say so, rather than what rounding leaves of it.
-            along = spread2 = np.zeros(draws)
-        elif self.products is not None:
-            along = chosen @ self.along
-            spread2 = np.einsum("bn,bn->b", chosen @ self.products, chosen)
-        else:
-            along = chosen @ self.along
-            c_B = chosen @ self.centred
-            spread2 = np.einsum("bd,bd->b", c_B, c_B)
-        noise = 2 * along + spread2
-        norm2 = np.maximum(self.grad_norm2 + noise, 0.0)
-        # The angle from both legs of the triangle: the inverse cosine alone is blind to small angles.
-        parallel = self.grad_norm2 + along
-        length = math.sqrt(self.grad_norm2)
-        across = np.sqrt(np.maximum(norm2 * self.grad_norm2 - parallel**2, 0.0))
-        with np.errstate(invalid="ignore", divide="ignore"):
-            # Where G or g_B is zero there is no direction: NaN.
-            cosine = np.clip(parallel / (np.sqrt(norm2) * length), -1, 1)
-            angle = np.where(np.isnan(cosine), np.nan, np.degrees(np.arctan2(across, parallel)))
-        ratio = float(statistics.noise_ratio(self.grad_norm2, trace, batch_size, self.n))
-        theory = float(statistics.cosine_theory(ratio))
-        return BatchNoise(
-            batch_size=batch_size,
-            ratio=ratio,
-            expected_norm2=float(statistics.expected_norm2(self.grad_norm2, trace, batch_size, self.n)),
-            expected_noise=float(statistics.noise(trace, batch_size, self.n)),
-            theory_cosine=theory,
-            theory_angle=math.degrees(math.acos(theory)),
-            norm2=norm2,
-            noise=noise,
-            cosine=cosine,
-            angle=angle,
-        )
-
-
 def summarise(draws: Array) -> dict[str, float]:
-    """Return the mean, standard deviation, standard error of the mean and quantiles of draws."""
+    """Return the mean, standard deviation, standard error of the mean and quantiles of draws; NaN without any."""
+    if not len(draws):
+        return dict.fromkeys(("mean", "sd", "standard_error", *QUANTILES), math.nan)
     # Equal draws (all batches are the same at B = N) have no spread, not what rounding makes of one.
     sd = float(draws.std(ddof=1)) if draws.min() < draws.max() else 0.0
     numbers = {"mean": float(draws.mean()), "sd": sd, "standard_error": sd / math.sqrt(len(draws))}
@@ -267,9 +307,20 @@ def summarise(draws: Array) -> dict[str, float]:
     return numbers | {name: float(q) for name, q in zip(QUANTILES, quantiles, strict=True)}
 
 
-def _batch_size(size: int | str | None, n_samples: int) -> int:
-    if size is None or size == "full":
-        return n_samples
-    if isinstance(size, bool | str) or not isinstance(size, int | np.integer) or not 1 <= size <= n_samples:
-        raise ValueError(f"batch sizes must be integers from 1 to {n_samples}, or 'full'; got {size!r}.")
-    return int(size)
+def _for_json(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _for_json(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_for_json(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _samples(size: float) -> str:
+    return f"{size:,.1f} samples" if math.isfinite(size) else "infinite (G is zero)"
+
+
+def _flat(numbers: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    pairs: list[tuple[str, Any]] = []
+    for name, value in numbers.items():
+        pairs += _flat(value, f"{prefix}{name}_") if isinstance(value, dict) else [(prefix + name, value)]
+    return pairs

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import minibatch as mb
-from minibatch.noise import gradient_noise, per_sample_gradients, report
+from minibatch.batching import REMAINDERS, Batches
+from minibatch.noise import gradient_noise, measure, per_sample_gradients, report
 from tests.noise.networks import cnn, mlp, samples
 
 
@@ -89,15 +90,17 @@ def test_dict_is_json_and_table_says_what_it_holds():
     model = mlp()
     x, y = samples(model, 30)
     noise = gradient_noise(model, x, y, batch_sizes=[1, "full"], draws=20)
-    numbers = json.loads(json.dumps(noise.to_dict()))
+    numbers = json.loads(json.dumps(noise.to_dict(), allow_nan=False))
+    assert numbers["by_batch_size"][1]["signal_to_noise"] is None  # no noise at B = N: infinite
     assert [row["batch_size"] for row in numbers["by_batch_size"]] == [1, 30]
     assert numbers["by_batch_size"][0]["angle"]["mean"] == pytest.approx(noise.by_batch_size[0].angle.mean())
     assert set(numbers["by_batch_size"][0]["cosine"]) == {"mean", "sd", "standard_error", *report.QUANTILES}
     assert len(noise.to_dict(draws=True)["by_batch_size"][0]["draws"]["angle"]) == 20
     lines = str(noise).splitlines()
-    assert len({len(line) for line in lines[2:]}) == 1
+    assert len({len(line) for line in lines[4:]}) == 1
     assert "N = 30 samples" in lines[0]
-    assert f"{noise.noise_scale:,.1f} samples" in lines[0]
+    assert f"{noise.noise_scale:,.1f} samples" in lines[1]
+    assert f"{noise.critical_batch_size:,.1f} samples" in lines[2]
     assert lines[-1].split()[0] == "30"
 
 
@@ -119,11 +122,11 @@ def test_batch_sizes_outside_the_set_are_refused(size):
         gradient_noise(model, x, y, batch_sizes=[size])
 
 
-@pytest.mark.parametrize("draws", [0, -3, 2.5, True])
-def test_draws_must_be_positive(draws):
+@pytest.mark.parametrize("draws", [-3, 2.5, True])
+def test_draws_are_counted(draws):
     model = mlp()
     x, y = samples(model, 20)
-    with pytest.raises(ValueError, match="draws must be a positive integer; got"):
+    with pytest.raises(ValueError, match="draws must be an integer, 0 or above; got"):
         gradient_noise(model, x, y, batch_sizes=[2], draws=draws)
 
 
@@ -144,3 +147,173 @@ def test_gradients_that_are_not_finite_name_the_sample():
         pytest.raises(ValueError, match="gradient of sample 3 is not finite"),
     ):
         gradient_noise(model, x, y, batch_sizes=[1])
+
+
+def test_running_every_batch_backward_gives_the_same(monkeypatch):
+    """Beyond the size at which all products are made, drawn batches are run: the same batches."""
+    model = cnn()
+    x, y = samples(model, 30)
+    sizes = [1, 7, 20, "full"]
+    by_products = gradient_noise(model, x, y, batch_sizes=sizes, draws=15)
+    gradient = model.parameters.gradient.copy()
+    monkeypatch.setattr(measure, "PRODUCTS_BYTES", 0)
+    monkeypatch.setattr(measure, "CHUNK", 6)
+    by_passes = gradient_noise(model, x, y, batch_sizes=sizes, draws=15)
+    for a, b in zip(by_products.by_batch_size, by_passes.by_batch_size, strict=True):
+        np.testing.assert_allclose(a.norm2, b.norm2, rtol=1e-4)
+        np.testing.assert_allclose(a.angle, b.angle, rtol=1e-3, atol=1e-3)
+        assert a.epoch.measured_error == pytest.approx(b.epoch.measured_error, rel=1e-3)
+        assert a.expected_norm2 == b.expected_norm2
+    np.testing.assert_array_equal(model.parameters.gradient, gradient)
+
+
+def test_layers_add_up_to_the_whole():
+    model = cnn()
+    x, y = samples(model, 25)
+    noise = gradient_noise(model, x, y, batch_sizes=[4], draws=5, by_layer=True)
+    assert [layer.name for layer in noise.by_layer] == [
+        layer.name for layer in model.layers if layer.count_params()
+    ]
+    assert sum(layer.n_parameters for layer in noise.by_layer) == model.count_params()
+    assert sum(layer.trace for layer in noise.by_layer) == pytest.approx(noise.trace)
+    assert sum(layer.grad_norm2 for layer in noise.by_layer) == pytest.approx(noise.grad_norm2)
+    rows = per_sample_gradients(model, x, y).astype(np.float64)
+    conv = model.layers[0]
+    part = np.hstack([rows[:, model.parameters.slices[weight]] for weight in conv.weights])
+    assert noise.by_layer[0].trace == pytest.approx(part.var(axis=0, ddof=1).sum(), rel=1e-5)
+    assert conv.name in noise.table()
+    assert gradient_noise(model, x, y, batch_sizes=[4], draws=5).by_layer == ()
+
+
+def test_with_replacement_the_variance_is_that_of_independent_draws():
+    model = mlp()
+    x, y = samples(model, 40)
+    noise = gradient_noise(model, x, y, batch_sizes=[4, 40], draws=4000, replacement=True)
+    g = per_sample_gradients(model, x, y).astype(np.float64)
+    sigma2 = g.var(axis=0).sum()
+    for row in noise.by_batch_size:
+        assert row.expected_noise == pytest.approx(sigma2 / row.batch_size, rel=1e-5)
+        error = row.norm2.std(ddof=1) / np.sqrt(4000)
+        assert abs(row.norm2.mean() - row.expected_norm2) < 5 * error
+        assert row.norm2.std() > 0
+
+
+def test_an_infinite_population():
+    model = mlp()
+    x, y = samples(model, 40)
+    finite = gradient_noise(model, x, y, batch_sizes=[8], draws=10)
+    infinite = gradient_noise(model, x, y, batch_sizes=[8], draws=10, population="infinite")
+    assert infinite.grad_norm2 == pytest.approx(finite.grad_norm2 - finite.trace / 40)
+    assert infinite.by_batch_size[0].expected_noise == pytest.approx(finite.trace / 8)
+    assert infinite.noise_scale == infinite.critical_batch_size
+    assert finite.critical_batch_size == pytest.approx(1 / (1 / finite.noise_scale + 1 / 40))
+    np.testing.assert_array_equal(infinite.by_batch_size[0].norm2, finite.by_batch_size[0].norm2)
+    with pytest.raises(ValueError, match=r"unknown population 'infinit'\. Did you mean 'infinite'"):
+        gradient_noise(model, x, y, batch_sizes=[8], population="infinit")
+
+
+def test_a_linear_model_with_known_covariance(float64):
+    """At w = 0 the gradient of (w.x - y)^2 is -2 y x: with y = 1 its covariance is 4 cov(x)."""
+    rng = np.random.default_rng(0)
+    x = rng.normal([1.0, -2.0, 0.5], [0.5, 1.0, 2.0], (5000, 3))
+    line = mb.Sequential([mb.Input((3,)), mb.layers.Dense(1, use_bias=False, kernel_initializer="zeros")])
+    line.compile("sgd", "mse")
+    noise = gradient_noise(line, x, np.ones(5000), batch_sizes=[10], draws=200, population="infinite")
+    trace, norm2 = 4 * (0.25 + 1 + 4), 4 * (1 + 4 + 0.25)
+    assert noise.trace == pytest.approx(trace, rel=0.05)
+    assert noise.grad_norm2 == pytest.approx(norm2, rel=0.05)
+    assert noise.trace == pytest.approx(4 * x.var(axis=0, ddof=1).sum())
+    assert noise.by_batch_size[0].expected_norm2 == pytest.approx(norm2 + trace / 10, rel=0.05)
+
+
+@pytest.mark.parametrize("remainder", REMAINDERS)
+def test_an_epochs_mean_gradient(remainder):
+    """The error of an epoch's unweighted mean, over all draws, against real epochs of ``Batches``."""
+    model = mlp()
+    x, y = samples(model, 23)
+    noise = gradient_noise(model, x, y, batch_sizes=[5], draws=4000, remainder=remainder)
+    epoch = noise.by_batch_size[0].epoch
+    g = per_sample_gradients(model, x, y).astype(np.float64)
+    G = g.mean(axis=0)
+    batches = Batches(np.arange(23), batch_size=5, remainder=remainder, seed=1)
+    errors = []
+    for k in range(0, 4000):
+        members = batches.epoch_indices(0) if remainder == "carry" else batches.epoch_indices(k)
+        weights = [len(rows) / 5 if remainder == "weight" else 1.0 for rows in members]
+        mean = sum(w * g[rows].mean(axis=0) for w, rows in zip(weights, members, strict=True)) / len(members)
+        errors.append(((mean - epoch.share * G) ** 2).sum())
+        if remainder == "carry":
+            batches = Batches(np.arange(23), batch_size=5, remainder=remainder, seed=k + 2)
+    assert epoch.steps == len(members)
+    assert epoch.last_batch == len(members[-1])
+    assert epoch.share == pytest.approx(0.92 if remainder == "weight" else 1)
+    error = np.std(errors) / np.sqrt(4000)
+    assert abs(np.mean(errors) - epoch.mean_error) <= 5 * error + 1e-12
+    assert abs(epoch.measured_error - epoch.mean_error) <= 10 * error + 1e-12
+    assert f"remainder={remainder!r}" in noise.epoch_table()
+    assert len({len(line) for line in noise.epoch_table().splitlines()[1:]}) == 1
+
+
+def test_no_draws_leave_the_exact_columns():
+    model = mlp()
+    x, y = samples(model, 20)
+    noise = gradient_noise(model, x, y, batch_sizes=[4], draws=0)
+    row = noise.by_batch_size[0]
+    assert row.expected_norm2 == gradient_noise(model, x, y, batch_sizes=[4]).by_batch_size[0].expected_norm2
+    assert row.norm2.shape == (0,)
+    assert "nan" in noise.table()
+    with pytest.raises(ValueError, match="draws=0"):
+        noise.plot()
+
+
+def test_rows_csv_and_frame_hold_the_same(tmp_path):
+    pandas = pytest.importorskip("pandas", reason="the data frame is for those who have pandas")
+    model = mlp()
+    x, y = samples(model, 20)
+    noise = gradient_noise(model, x, y, batch_sizes=[2, 5, "full"], draws=30)
+    text = noise.to_csv(tmp_path / "noise.csv")
+    read = pandas.read_csv(tmp_path / "noise.csv", index_col="batch_size")
+    assert text == (tmp_path / "noise.csv").read_text()
+    frame = noise.to_frame()
+    pandas.testing.assert_frame_equal(read, frame, check_exact=False)
+    assert list(frame.index) == [2, 5, 20]
+    assert frame.loc[5, "angle_mean"] == pytest.approx(noise.by_batch_size[1].angle.mean())
+    assert frame.loc[5, "epoch_steps"] == 4
+
+
+def test_plot_draws_the_measured_points():
+    pytest.importorskip("matplotlib").use("Agg")
+    model = mlp()
+    x, y = samples(model, 20)
+    ax = gradient_noise(model, x, y, batch_sizes=[2, 5], draws=30).plot()
+    assert ax.get_xscale() == ax.get_yscale() == "log"
+    gradient_noise(model, x, y, batch_sizes=[2, 5], draws=30, replacement=True).plot(ax=ax)
+
+
+def test_normalization_in_inference_mode_is_measured_and_penalties_count(float64):
+    model = mb.Sequential(
+        [
+            mb.Input((4,)),
+            mb.layers.Dense(5, kernel_regularizer="l2"),
+            mb.layers.BatchNormalization(),
+            mb.layers.Dense(3, "softmax"),
+        ]
+    )
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    x, y = samples(model, 15)
+    noise = gradient_noise(model, x, y, batch_sizes=[3], draws=5)
+    _, G = model.loss_and_gradient(x, y)
+    assert noise.grad_norm2 == pytest.approx(float(G @ G))
+    rows = per_sample_gradients(model, x, y)
+    assert noise.trace == pytest.approx(rows.var(axis=0, ddof=1).sum())
+    members = measure.orders(15, 5, 0)[:, :3]
+    np.testing.assert_allclose(
+        noise.by_batch_size[0].norm2, [(rows[m].mean(axis=0) ** 2).sum() for m in members], rtol=1e-10
+    )
+
+
+def test_a_remainder_policy_that_is_not_one_is_refused():
+    model = mlp()
+    x, y = samples(model, 20)
+    with pytest.raises(ValueError, match="kepp"):
+        gradient_noise(model, x, y, batch_sizes=[3], remainder="kepp")

@@ -13,7 +13,10 @@ from hypothesis.extra.numpy import arrays
 from minibatch.batching import batch_sizes
 from minibatch.noise import (
     cosine_theory,
+    critical_batch_size,
+    epoch_error,
     epoch_mean_error,
+    epoch_shares,
     expected_norm2,
     noise_ratio,
     noise_scale,
@@ -116,3 +119,28 @@ def test_noise_scale_of_a_zero_gradient_is_infinite():
 def test_trace_needs_two_samples():
     with pytest.raises(ValueError, match="at least 2 samples; got 1"):
         trace(np.ones((1, 3)))
+
+
+@given(st.integers(2, 60), st.data())
+def test_the_shares_of_keep_give_its_closed_form(n, data):
+    batch_size = data.draw(st.integers(1, n))
+    shares = epoch_shares(n, batch_size)
+    assert shares.sum() == pytest.approx(1)
+    assert epoch_error(2.5, shares) == pytest.approx(epoch_mean_error(2.5, n, batch_size), rel=1e-9, abs=1e-15)
+
+
+@pytest.mark.parametrize("remainder", ["keep", "drop", "wrap", "merge", "balance", "weight"])
+def test_the_error_of_an_epochs_mean_over_all_orders(remainder):
+    g = np.random.default_rng(0).normal(size=(6, 2))
+    shares = epoch_shares(6, 4, remainder)
+    expected = shares.sum() * g.mean(axis=0)
+    errors = [((shares @ g[list(order)] - expected) ** 2).sum() for order in permutations(range(6))]
+    assert epoch_error(trace(g), shares) == pytest.approx(np.mean(errors), abs=1e-15)
+
+
+@given(st.floats(1e-3, 1e6), st.integers(2, 10**6))
+def test_at_the_critical_batch_size_noise_and_signal_are_equal(scale, n):
+    B = critical_batch_size(scale, n)
+    assert n >= B
+    assert noise_ratio(1.0, scale, B, n) == pytest.approx(1, rel=1e-9)
+    assert critical_batch_size(scale, np.inf) == scale
