@@ -98,7 +98,8 @@ class BatchNoise:
         row = self.numbers()
         if draws:
             row["draws"] = {"norm2": self.norm2.tolist(), "angle": self.angle.tolist()}
-        return _for_json(row)
+        plain: dict[str, Any] = _for_json(row)
+        return plain
 
     def numbers(self) -> dict[str, Any]:
         """Return what ``to_dict`` does, with infinities and NaN as they are."""
@@ -183,7 +184,8 @@ class NoiseReport:
         numbers = vars(self).copy()
         numbers["by_batch_size"] = [row.to_dict(draws) for row in self.by_batch_size]
         numbers["by_layer"] = [vars(row).copy() for row in self.by_layer]
-        return _for_json(numbers)
+        plain: dict[str, Any] = _for_json(numbers)
+        return plain
 
     def rows(self) -> list[dict[str, Any]]:
         """Return one flat dict for each batch size: "angle_mean", "angle_q05", "epoch_steps" and so on."""
