@@ -260,7 +260,7 @@ class NoiseReport:
                 f"{row.theory_cosine:>7.3f} | {angle['mean']:>5.1f} {angle['sd']:>5.1f} {angle['q05']:>5.1f} "
                 f"{angle['q95']:>5.1f} {row.theory_angle:>6.1f}"
             )
-        return "\n".join(lines + self._layer_lines())
+        return "\n".join(line.rstrip() for line in lines + self._layer_lines())
 
     def epoch_table(self) -> str:
         """Return, for each batch size, what an epoch of such batches does with the remainder, as text."""

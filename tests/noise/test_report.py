@@ -97,7 +97,7 @@ def test_dict_is_json_and_table_says_what_it_holds():
     assert set(numbers["by_batch_size"][0]["cosine"]) == {"mean", "sd", "standard_error", *report.QUANTILES}
     assert len(noise.to_dict(draws=True)["by_batch_size"][0]["draws"]["angle"]) == 20
     lines = str(noise).splitlines()
-    assert len({len(line) for line in lines[4:]}) == 1
+    assert len({len(line) for line in lines[5:]}) == 1
     assert "N = 30 samples" in lines[0]
     assert f"{noise.noise_scale:,.1f} samples" in lines[1]
     assert f"{noise.critical_batch_size:,.1f} samples" in lines[2]
