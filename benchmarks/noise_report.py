@@ -3,8 +3,8 @@
     python benchmarks/noise_report.py [--rounds 5] [--cnn 2048]
 
 The work: the digits network (64-32-10, 1,437 samples), eight batch sizes, 1,000 batches each. Both sides take
-turns; medians are printed, and the largest difference between the two in what they measured on the same batches. ``--cnn``
-adds the exact columns of a convolutional network on so many images, with the peak memory.
+turns; medians are printed, and the largest difference between the two in what they measured on the same batches.
+``--cnn`` adds the exact columns of a convolutional network on so many images, with the peak memory.
 """
 
 from __future__ import annotations

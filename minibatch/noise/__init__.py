@@ -5,6 +5,7 @@ B distinct samples; G the mean over all N; S2 = sum_i |g_i - G|^2 / (N - 1) the 
 tr(Sigma).
 """
 
+from minibatch.noise import curvature
 from minibatch.noise.measure import gradient_noise
 from minibatch.noise.per_sample import per_sample_gradients
 from minibatch.noise.report import BatchNoise, EpochNoise, LayerNoise, NoiseReport
@@ -27,6 +28,7 @@ __all__ = [
     "NoiseReport",
     "cosine_theory",
     "critical_batch_size",
+    "curvature",
     "epoch_error",
     "epoch_mean_error",
     "epoch_shares",
