@@ -233,7 +233,7 @@ class NoiseReport:
         return noise_by_batch_size(
             [row.batch_size for row in rows],
             [float(row.noise.mean()) for row in rows],
-            [row.expected_noise for row in rows],
+            None if finite else [row.expected_noise for row in rows],
             errors=[summarise(row.noise)["standard_error"] for row in rows],
             trace=self.trace,
             n_samples=self.n_samples if finite else None,

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from matplotlib.collections import LineCollection
 
+import minibatch as mb
 from minibatch.plots import noise_by_batch_size
 
 N, S2 = 1437, 16.0
@@ -121,3 +122,26 @@ def test_errors(arguments, options, message):
     with pytest.raises(ValueError, match=message):
         noise_by_batch_size(*arguments, **options)
     assert not plt.get_fignums()
+
+
+def test_a_real_report_lies_on_the_line_within_its_errors(drawn):
+    r = np.random.default_rng(1)
+    x = r.normal(size=(60, 4))
+    model = mb.Sequential([mb.Input((4,)), mb.layers.Dense(1, kernel_initializer="zeros")])
+    model.compile("sgd", "mse")
+    report = mb.noise.gradient_noise(model, x, x.sum(axis=1), batch_sizes=[1, 4, 16, 30, "full"], draws=400)
+    ax = drawn(report.plot())
+    measured = points(ax)
+    rows = [row for row in report.by_batch_size if row.batch_size < 60]
+    np.testing.assert_allclose(measured, [(row.batch_size, row.noise.mean()) for row in rows])
+    for container, row in zip(ax.containers, rows, strict=True):
+        (bar,) = (c for c in container.lines[2] if isinstance(c, LineCollection))
+        low, high = bar.get_segments()[0][:, 1]
+        np.testing.assert_allclose((high - low) / 2, row.noise.std(ddof=1) / 20, rtol=1e-9)
+        np.testing.assert_allclose((high + low) / 2, row.noise.mean())
+        # The line goes through the points: within four standard errors (seeded, so not by luck).
+        assert abs(row.noise.mean() - row.expected_noise) < 2 * (high - low)
+    solid = next(one for one in ax.lines if len(one.get_xdata()) == 400)
+    B, noise = solid.get_xydata().T
+    np.testing.assert_allclose(noise, report.trace * (1 / B - 1 / 60), rtol=1e-6)
+    assert "zero" in [text.get_text() for text in ax.texts]
