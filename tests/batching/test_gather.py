@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from minibatch.batching import Batches
+from minibatch.batching import batches as batches_module
+from minibatch.batching import blocks as blocks_module
 from minibatch.batching import gather as gather_module
-from minibatch.batching.blocks import Blocks
+from minibatch.batching.blocks import _SPARED, LINE_BYTES, SPARED_BYTES, Blocks
 from minibatch.batching.gather import gather, gather_scaled, gatherer, scale_into
 
 dtypes = st.sampled_from(["f4", "f8", "i1", "u1", "i2", "i8", "c16", "?", ">f4", "M8[s]", "U3", "S5", "f4,i8", "O"])
@@ -42,34 +46,62 @@ def strided(x: np.ndarray, how: str) -> np.ndarray:
             return x
 
 
-@given(data=st.data(), dtype=dtypes, long_row=st.sampled_from([1, 1024]))
-def test_gather_equals_indexing(data: st.DataObject, dtype: str, long_row: int) -> None:
+@given(
+    data=st.data(),
+    dtype=dtypes,
+    # 1: every row that has whole words goes through the kernel. 0: every batch is written past the cache.
+    limits=st.sampled_from([(1, 0), (1, 1 << 20), (1024, 1 << 20)]),
+)
+def test_gather_equals_indexing(data: st.DataObject, dtype: str, limits: tuple[int, int]) -> None:
     shape = data.draw(hnp.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=9))
     values = np.random.default_rng(0).integers(0, 2, shape)
     x = values.astype(dtype) if "," not in dtype else np.ones(shape, dtype)
     layouts = ["plain", "fortran", "every other row", "backwards", "read-only"]
     x = strided(x, data.draw(st.sampled_from(layouts if dtype == "O" else [*layouts, "unaligned"])))
     rows = np.array(data.draw(st.lists(st.integers(0, len(x) - 1), max_size=20)) if len(x) else [], np.intp)
-    before = gather_module.LONG_ROW
-    gather_module.LONG_ROW = long_row  # 1: every row that has whole words goes through the kernel
+    before = gather_module.LONG_ROW, gather_module.STREAM_BYTES
+    gather_module.LONG_ROW, gather_module.STREAM_BYTES = limits
     try:
         found = gather(x, rows)
     finally:
-        gather_module.LONG_ROW = before
+        gather_module.LONG_ROW, gather_module.STREAM_BYTES = before
     assert found.dtype == x.dtype
     assert found.flags.c_contiguous
     np.testing.assert_array_equal(found, x[rows])
     assert not np.shares_memory(found, x)
 
 
-@given(width=st.integers(0, 300), n=st.integers(1, 9), size=st.integers(0, 12), seed=st.integers(0, 99))
-def test_the_kernel_equals_indexing_at_every_width(width: int, n: int, size: int, seed: int) -> None:
+@given(
+    width=st.integers(0, 300),
+    n=st.integers(1, 9),
+    size=st.integers(0, 12),
+    ahead=st.integers(0, 2000),
+    past_cache=st.booleans(),
+    start=st.integers(0, 7),
+    seed=st.integers(0, 99),
+)
+def test_the_kernel_equals_indexing_at_every_width(
+    width: int, n: int, size: int, ahead: int, past_cache: bool, start: int, seed: int
+) -> None:
     from minibatch.batching.kernels import gather_rows
 
     rng = np.random.default_rng(seed)
-    x, rows = rng.integers(0, 2**63, (n, width), np.uint64), rng.integers(0, n, size)
-    out = np.empty((size, width), np.uint64)
-    assert gather_rows(x, rows, 3, out) == size
+    x, rows = rng.integers(1, 2**63, (n, width), np.uint64), rng.integers(0, n, size)
+    memory = np.zeros(start + size * width + 8, np.uint64)  # out begins anywhere in a cache line
+    out = memory[start : start + size * width].reshape(size, width)
+    assert gather_rows(x, rows, ahead, past_cache, out) == size
+    np.testing.assert_array_equal(out, x[rows])
+    assert np.count_nonzero(memory) == out.size
+
+
+@pytest.mark.parametrize("offset", [0, 4, 8])
+def test_a_batch_too_large_for_the_cache(offset: int) -> None:
+    x = np.random.default_rng(0).integers(0, 2**63, (40, 1537), np.uint64)
+    rows = np.random.default_rng(1).integers(0, 40, gather_module.STREAM_BYTES // x[0].nbytes + 1)
+    memory = np.empty(len(rows) * x[0].nbytes + offset, np.uint8)
+    out = np.ndarray((len(rows), 1537), np.uint64, memory.data, offset)
+    assert out.nbytes >= gather_module.STREAM_BYTES
+    gatherer(x)(rows, out)
     np.testing.assert_array_equal(out, x[rows])
 
 
@@ -115,7 +147,8 @@ def test_kernels_stop_at_a_bad_row() -> None:
     from minibatch.batching import kernels
 
     x, out = np.ones((3, 8), np.uint64), np.zeros((2, 8), np.uint64)
-    assert kernels.gather_rows(x, np.array([1, 3]), 1, out) == 1
+    assert kernels.gather_rows(x, np.array([1, 3]), 8, False, out) == 1
+    assert kernels.gather_rows(x, np.array([1, 0, -1]), 8, True, np.zeros((3, 8), np.uint64)) == 2
     images, floats = np.ones((3, 8), np.uint8), np.zeros((2, 8), np.float32)
     assert kernels.gather_scaled(images, np.array([-1, 0]), 1, np.float32(1), floats) == 0
 
@@ -134,6 +167,74 @@ def test_blocks_are_shared_with_nobody() -> None:
     assert third.ctypes.data != first_address
     del view
     assert blocks.empty((10, 3), np.dtype("f4")).ctypes.data == first_address
+
+
+def test_blocks_begin_a_cache_line() -> None:
+    for size in (1, 100, 5_000_000):
+        assert Blocks().empty((size,), np.dtype("i4")).ctypes.data % LINE_BYTES == 0
+
+
+def test_blocks_outlive_their_epoch_unless_someone_reads_them() -> None:
+    _SPARED.clear()
+    size = SPARED_BYTES.start
+    blocks = Blocks()
+    first, second = blocks.empty((size,), np.dtype("u1")), blocks.empty((size,), np.dtype("u1"))
+    read, free = first[-1:], second.ctypes.data
+    del blocks, first, second
+    later = Blocks()
+    third = later.empty((size,), np.dtype("u1"))
+    assert third.ctypes.data == free
+    assert not np.shares_memory(later.empty((size,), np.dtype("u1")), read)
+
+    del later, third
+    assert len(_SPARED) == 2
+    small, large = Blocks(), Blocks()
+    small.empty((size - 1,), np.dtype("u1"))
+    large.empty((SPARED_BYTES.stop,), np.dtype("u1"))
+    assert len(_SPARED) == 2  # neither size is kept, or taken, beyond an epoch
+    del small, large
+    assert len(_SPARED) == 2
+    _SPARED.clear()
+
+
+@given(batch_size=st.integers(1, 12), kept=st.sets(st.integers(0, 40)), seed=st.integers(0, 9))
+def test_batches_are_never_overwritten_in_any_epoch(batch_size: int, kept: set[int], seed: int) -> None:
+    x = np.arange(20 * 128.0).reshape(20, 128)
+    batches, held, place = Batches(x, batch_size=batch_size, seed=seed), [], 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks_module, "SPARED_BYTES", range(1, 1 << 25))
+        patch.setattr(batches_module, "BLOCK_BATCHES", 2)  # several blocks in an epoch
+        patch.setattr(gather_module, "LONG_ROW", 1)
+        for epoch in range(4):
+            for rows, batch in zip(batches.epoch_indices(epoch), batches.epoch(epoch), strict=True):
+                np.testing.assert_array_equal(batch, x[rows])
+                if place in kept:
+                    held.append((rows, batch[-1:]))  # a slice is enough to keep a batch
+                place += 1
+    for rows, last in held:
+        np.testing.assert_array_equal(last, x[rows[-1:]])
+
+
+def test_threads_share_no_block() -> None:
+    x = np.arange(64 * 4096.0).reshape(64, 4096)  # blocks of 2 MiB: of a size that is spared
+
+    def epochs(seed: int) -> bool:
+        batches = Batches(x, batch_size=64, seed=seed)
+        return all(
+            np.array_equal(b, x[r])
+            for k in range(20)
+            for b, r in zip(batches.epoch(k), [batches.order(k)], strict=True)
+        )
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(epochs, range(4)))
+
+
+def test_a_program_may_end_in_mid_epoch() -> None:
+    code = "import numpy as np\nfrom minibatch.batching import Batches\n"
+    code += "i = iter(Batches(np.ones((64, 4096)), batch_size=16, seed=0)); batch = next(i)"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=120)
+    assert done.stderr == b""
 
 
 RUN = """

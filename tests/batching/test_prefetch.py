@@ -20,7 +20,11 @@ from minibatch.batching.prefetch import parallel_map, prefetched
 
 
 def ours() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("minibatch")]
+    return [
+        thread.name
+        for thread in threading.enumerate()
+        if thread.name.startswith(("minibatch-prefetch", "minibatch-map"))
+    ]
 
 
 @pytest.fixture(autouse=True)
@@ -118,7 +122,7 @@ try:
         if i == 3:
             print("running", flush=True)
 except KeyboardInterrupt:
-    left = [t.name for t in threading.enumerate() if t.name.startswith("minibatch")]
+    left = [t.name for t in threading.enumerate() if t.name.startswith(("minibatch-prefetch", "minibatch-map"))]
     print("stopped", left, flush=True)
 """
 

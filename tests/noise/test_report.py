@@ -282,12 +282,14 @@ def test_rows_csv_and_frame_hold_the_same(tmp_path):
 
 
 def test_plot_draws_the_measured_points():
-    pytest.importorskip("matplotlib").use("Agg")
+    from matplotlib import pyplot
+
     model = mlp()
     x, y = samples(model, 20)
     ax = gradient_noise(model, x, y, batch_sizes=[2, 5], draws=30).plot()
     assert ax.get_xscale() == ax.get_yscale() == "log"
     gradient_noise(model, x, y, batch_sizes=[2, 5], draws=30, replacement=True).plot(ax=ax)
+    pyplot.close(ax.figure)
 
 
 def test_normalization_in_inference_mode_is_measured_and_penalties_count(float64):

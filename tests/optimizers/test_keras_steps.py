@@ -14,11 +14,20 @@ import pytest
 from parity.keras_reference import BOTH, keras, tf
 
 import minibatch as mb
-from minibatch.optimizers.optimizer import BLOCK
+from minibatch.optimizers import optimizer as optimizer_module
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning:(keras|tensorflow|ml_dtypes|google|gast|astunparse|optree).*"
 )
+
+#: Smaller blocks than the library's, so that 30 steps over several of them are soon made.
+BLOCK = 8192
+
+
+@pytest.fixture(autouse=True)
+def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(optimizer_module, "BLOCK", BLOCK)
+
 
 SHAPES = {"a/kernel": (5, 7), "a/bias": (1,), "b/kernel": (BLOCK - 30, 2), "b/bias": (BLOCK,), "c/scale": ()}
 RULES: list[tuple[str, dict[str, Any]]] = [
