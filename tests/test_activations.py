@@ -168,3 +168,24 @@ def test_an_activation_without_a_gradient_says_so() -> None:
 
     with pytest.raises(TypeError, match=r"activation 'cube' has no gradient: attach one with @cube.gradient"):
         cube.backward(np.ones(1), np.ones(1), np.ones(1))
+
+
+@given(z=BATCHES, R=st.integers(0, 9))
+def test_an_activation_written_over_its_input_is_the_same_and_so_is_its_gradient(z: np.ndarray, R: int) -> None:
+    for f in ACTIVATIONS.values():
+        y = f.function(z)
+        over = z.copy()
+        found = f.over(over)
+        np.testing.assert_array_equal(found, y)
+        if f._in_place is not None:
+            assert found is over
+            dy = np.random.default_rng(R).normal(size=z.shape).astype(np.float32)
+            np.testing.assert_array_equal(f.backward(dy, found, found), f.backward(dy, z, y))
+
+
+def test_settings_forget_the_way_in_place() -> None:
+    z = np.array([-1.0, 0.5, 3.0], np.float32)
+    f = mb.activations.relu.with_settings(max_value=1.0)
+    np.testing.assert_array_equal(f.over(z), [0, 0.5, 1])
+    np.testing.assert_array_equal(z, [-1, 0.5, 3])
+    assert mb.activations.relu.over(z) is z

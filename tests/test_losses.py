@@ -98,6 +98,25 @@ def test_the_gradient_of_the_batch_is_the_mean_of_its_samples(
     assert np.mean([v for v, _ in alone]) == pytest.approx(value, rel=1e-12)
 
 
+@pytest.mark.parametrize("case", [c for c in cases() if c[1].absorbs and c[1].from_logits], ids=lambda c: c[0])
+@pytest.mark.parametrize("weighted", [False, True])
+@given(seed=st.integers(0, 10**6), shape=st.sampled_from(SHAPES), size=st.sampled_from([0.1, 3.0, 30.0, 300.0]))
+def test_with_the_activation_known_the_loss_is_the_same(
+    case: tuple[str, Loss, bool], weighted: bool, seed: int, shape: tuple[int, ...], size: float
+) -> None:
+    """What the softmax or sigmoid made of the logits spares work; call and gradient are the formulas beside it."""
+    _, loss, sparse = case
+    rng = np.random.default_rng(seed)
+    y, z = draw(loss, sparse, shape, rng)
+    z = (z * size).astype(np.float32)  # up to where probabilities underflow
+    p = mb.activations.get(loss.absorbs).function(z)
+    w = rng.uniform(0, 3, len(y)) if weighted else None
+    value, gradient = loss.of_batch(y, z, w)
+    assert loss.of_batch(y, z, w, p)[0] == pytest.approx(value, rel=2e-6, abs=1e-6)
+    assert loss.value(y, z, w, p) == pytest.approx(value, rel=2e-6, abs=1e-6)
+    np.testing.assert_allclose(loss.of_batch(y, z, w, p)[1], gradient, rtol=1e-5, atol=1e-6)
+
+
 @CASES
 def test_the_gradient_at_probabilities_outside_the_clip(loss: Loss, sparse: bool) -> None:
     """At 0 and 1 the logarithm is of 1e-7 or 1 - 1e-7, finite, and the clip lets no gradient through."""

@@ -54,6 +54,7 @@ class Activation:
         #: The settings that ``with_settings`` fixed.
         self.settings: dict[str, Any] = {}
         self._gradient: Gradient | None = None
+        self._in_place: Function | None = None
 
     def __call__(self, x: npt.ArrayLike, *args: Any, **settings: Any) -> Array:
         z = np.asarray(x)
@@ -63,6 +64,18 @@ class Activation:
         """Decorator: attach the function that takes (dy, z, y), and the settings, and returns dz."""
         self._gradient = gradient
         return gradient
+
+    def in_place(self, function: Function) -> Function:
+        """Decorator: attach the function that writes y over z, and returns it.
+
+        Only for an activation whose gradient is the same when it is given y for z.
+        """
+        self._in_place = function
+        return function
+
+    def over(self, z: Array) -> Array:
+        """Return y for a z that nobody else will look at: where there is a way, written over it."""
+        return self.function(z) if self._in_place is None else self._in_place(z)
 
     def backward(self, dy: Array, z: Array, y: Array) -> Array:
         """Return dz = dL/dz, of the shape of z, from dy = dL/dy."""
@@ -84,6 +97,7 @@ class Activation:
         other.__dict__.update(self.__dict__)
         other.function = partial(self.function, **settings)
         other._gradient = self._gradient and partial(self._gradient, **settings)
+        other._in_place = None
         other.settings = {**self.settings, **settings}
         # Another name, so that a loss which absorbs "softmax" does not take this for it.
         base = self.name.partition("(")[0]

@@ -14,8 +14,9 @@ Axis = int | tuple[int, ...]
 @activation
 def softmax(z: Array, axis: Axis = -1) -> Array:
     """y_k = exp(z_k) / sum_j exp(z_j), over ``axis`` (Bridle 1990)."""
-    e = np.exp(z - z.max(axis=axis, keepdims=True))
-    y: Array = e / e.sum(axis=axis, keepdims=True)
+    y: Array = z - np.maximum.reduce(z, axis=axis, keepdims=True)
+    np.exp(y, out=y)
+    y /= np.add.reduce(y, axis=axis, keepdims=True)
     return y
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from minibatch import memory
 from minibatch.activations.activation import activation
 from minibatch.activations.erf import erf
 from minibatch.activations.squashing import hard_sigmoid, sigmoid, tanh
@@ -38,6 +39,12 @@ def relu(z: Array, negative_slope: float = 0.0, max_value: float | None = None, 
     return y
 
 
+@relu.in_place
+def _(z: Array) -> Array:
+    # y > 0 where z > 0: the gradient may look at either.
+    return np.maximum(z, 0, out=z)
+
+
 @relu.gradient
 def _(
     dy: Array,
@@ -49,7 +56,7 @@ def _(
 ) -> Array:
     above = z > threshold
     through = above if max_value is None else above & (z >= 0) & (z <= max_value)
-    dz = dy * through
+    dz = np.multiply(dy, through, out=memory.like(dy))
     return dz + negative_slope * dy * ~above if negative_slope else dz
 
 

@@ -68,6 +68,9 @@ class Callback:
         """Receive the model before training."""
         self.model = model
 
+    def set_feed(self, feed: Any) -> None:
+        """Receive what a fit is fed (a ``models.feed.Feed``), before ``on_train_begin``."""
+
     def state_dict(self) -> dict[str, Any]:
         """Return what this callback keeps during a fit: a copy, which later steps do not change.
 

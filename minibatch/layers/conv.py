@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minibatch import initializers, regularizers
+from minibatch.blas import one_blas_thread
 from minibatch.layers.correlation import correlate, input_gradient, kernel_gradient, kernel_gradient_of_each
 from minibatch.layers.layer import ActivatedLayer, Cache, one_of, positive
 from minibatch.layers.outer import Outer
@@ -75,12 +76,19 @@ class Convolution(ActivatedLayer):
         """Add the bias to the images z, in place; return them in the shape of the output."""
         if self.bias is not None:
             z += self.bias.value
+        return self.as_output(z)
+
+    def as_output(self, z: Array) -> Array:
+        """Return the images z in the shape of the output: without the one row of a sequence."""
         return z.reshape(len(z), *self.window.positions[2 - self.rank :], z.shape[-1])
 
     def bias_backward(self, dz: Array) -> None:
         """Write the bias's gradient."""
         if self.bias is not None:
-            dz.reshape(-1, dz.shape[-1]).sum(axis=0, out=self.bias.gradient)
+            rows = dz.reshape(-1, dz.shape[-1])
+            # The sum of the rows; as a product it takes a quarter of the time of NumPy's sum over a first axis.
+            with one_blas_thread():
+                np.matmul(np.ones(len(rows), rows.dtype), rows, out=self.bias.gradient)
 
     def bias_gradient_of_each(self, dz: Array) -> list[Array]:
         """Return [the bias's gradient for each sample alone, (N, F)], or [] without a bias."""
@@ -92,6 +100,8 @@ class Conv(Convolution):
 
     With ``groups`` G it is G convolutions side by side, each from its own C / G channels to its own F / G filters.
     """
+
+    owns_z = True
 
     def __init__(
         self,
@@ -141,17 +151,27 @@ class Conv(Convolution):
 
     def linear(self, x: Array, training: bool) -> tuple[Array, Cache]:
         images, W, window = self.as_images(x), self._kernel(), self.window
-        z = _beside([correlate(images[..., c], W[..., f], window) for c, f in self._groups()])
-        return self.with_bias(z), x
+        bias = None if self.bias is None else self.bias.value
+        z = _beside(
+            [
+                correlate(images[..., c], W[..., f], window, None if bias is None else bias[f])
+                for c, f in self._groups()
+            ]
+        )
+        return self.as_output(z), x
 
     def linear_backward(self, dz: Array, cache: Cache) -> Array:
-        x = cache
-        images, maps, W, window = self.as_images(x), self.as_maps(dz), self._kernel(), self.window
+        self.weights_backward(dz, cache)
+        x, maps, W, window = cache, self.as_maps(dz), self._kernel(), self.window
+        dx = _beside([input_gradient(maps[..., f], W[..., f], window) for _, f in self._groups()])
+        return dx.reshape(x.shape)
+
+    def weights_backward(self, dy: Array, cache: Cache) -> None:
+        x, dz = cache, dy
+        images, maps, window = self.as_images(x), self.as_maps(dz), self.window
         dW = _beside([kernel_gradient(images[..., c], maps[..., f], window) for c, f in self._groups()])
         self.kernel.gradient[...] = dW.reshape(self.kernel.shape)
         self.bias_backward(dz)
-        dx = _beside([input_gradient(maps[..., f], W[..., f], window) for _, f in self._groups()])
-        return dx.reshape(x.shape)
 
     def per_sample_gradients(self, dy: Array, cache: Cache) -> list[Array | Outer]:
         images, maps, window = self.as_images(cache), self.as_maps(dy), self.window

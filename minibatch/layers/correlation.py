@@ -7,44 +7,121 @@ flip the kernel:
     z[n, p, q, f] = sum over i, j, c of  x[n, p s + i d, q s + j d, c] kernel[i, j, c, f]
 
 with stride s and dilation d, x being padded. The patches that the window sees, as the rows of a matrix, make it a
-product of two matrices. They are h w times the size of x, so they are made for a few images at a time, and made
-again where the gradient needs them: that costs less than keeping them.
+product of two matrices: ``patches_times`` and the functions beside it are that, for a whole batch, and are what
+the others are tested against. But the patches are h w times the size of x; so they are made for a few images at a
+time, in memory that is kept, and made again where the gradient needs them: that costs less than keeping them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from minibatch import memory
 from minibatch.layers.window import Window, blocks
+from minibatch.parallel import each
 from minibatch.typing import Array
 
-
-def rows_of_patches(x: Array, window: Window) -> Iterator[tuple[slice, Array]]:
-    """Return, for a few samples at a time, (which, their patches (n * OH * OW, h * w * C))."""
-    row = window.size[0] * window.size[1] * x.shape[-1]
-    for few in blocks(len(x), window.positions[0] * window.positions[1] * row * x.itemsize):
-        yield few, window.patches(window.pad(x[few])).reshape(-1, row)
+#: A sum over samples is made of so many partial sums, or fewer: each is one thread's at a time, and they are added
+#: up in order, so that the sum does not depend on how many threads there are.
+PARTS = 16
 
 
-def correlate(x: Array, kernel: Array, window: Window) -> Array:
-    """Return z (N, OH, OW, F): z = A W, A the patches as rows, W (h * w * C, F) the kernel."""
+# The formulas, as they stand in a textbook -----------------------------------------------------------------------
+
+
+def patches_times(x: Array, kernel: Array, window: Window) -> Array:
+    """Return z = A W, for A the patches as rows (N * OH * OW, h * w * C) and W the kernel (h * w * C, F)."""
+    h, w, C, F = kernel.shape
+    A = window.patches(window.pad(x)).reshape(-1, h * w * C)
+    return (A @ kernel.reshape(-1, F)).reshape(len(x), *window.positions, F)
+
+
+def transposed_patches_times(x: Array, dz: Array, window: Window) -> Array:
+    """Return dW = A' dz, as (h, w, C, F)."""
+    (h, w), C, F = window.size, x.shape[-1], dz.shape[-1]
+    A = window.patches(window.pad(x)).reshape(-1, h * w * C)
+    return (A.T @ dz.reshape(-1, F)).reshape(h, w, C, F)
+
+
+def scattered_back(dz: Array, kernel: Array, window: Window) -> Array:
+    """Return dx: the entries of dA = dz W' go back to the pixels that they were taken from, and add up there."""
+    padded = np.zeros((len(dz), *window.padded, kernel.shape[2]), dtype=dz.dtype)
+    for i, j in window.entries:
+        window.seen_from(padded, i, j)[...] += dz @ kernel[i, j].T
+    return window.crop(padded)
+
+
+# The same, a few images at a time ---------------------------------------------------------------------------------
+
+
+def rows_of_patches(x: Array, window: Window) -> Array:
+    """Return the patches of these images as rows, (n * OH * OW, h * w * C), in this thread's scratch memory."""
+    n, C = len(x), x.shape[-1]
+    padded = x
+    if window.padded != window.image:
+        padded = memory.scratch("padded", (n, *window.padded, C), x.dtype)
+        padded.fill(0)
+        window.crop(padded)[...] = x
+    A = memory.scratch("patches", (n, *window.positions, *window.size, C), x.dtype)
+    np.copyto(A, window.patches(padded))
+    return A.reshape(-1, window.size[0] * window.size[1] * C)
+
+
+def few_images(x: Array, window: Window) -> list[slice]:
+    """Return which images to take at a time: those whose patches stay in the processor's cache."""
+    bytes_each = x.itemsize * window.size[0] * window.size[1] * x.shape[-1]
+    return list(blocks(len(x), window.positions[0] * window.positions[1] * bytes_each))
+
+
+def correlate(x: Array, kernel: Array, window: Window, bias: Array | None = None) -> Array:
+    """Return z (N, OH, OW, F), see ``patches_times``; with the bias (F,) added."""
     F = kernel.shape[-1]
     W = kernel.reshape(-1, F)
-    z = np.empty((len(x), *window.positions, F), dtype=x.dtype)
-    for few, A in rows_of_patches(x, window):
-        np.matmul(A, W, out=z[few].reshape(-1, F))
+    z = memory.empty((len(x), *window.positions, F), x.dtype)
+
+    def multiply(few: slice) -> None:
+        rows = z[few].reshape(-1, F)
+        np.matmul(rows_of_patches(x[few], window), W, out=rows)
+        if bias is not None:
+            rows += bias
+
+    each(multiply, few_images(x, window))
     return z
 
 
 def kernel_gradient(x: Array, dz: Array, window: Window) -> Array:
-    """Return dL/dkernel (h, w, C, F) from dz = dL/dz: dW = A' dz."""
+    """Return dL/dkernel (h, w, C, F) from dz = dL/dz: see ``transposed_patches_times``."""
     C, F = x.shape[-1], dz.shape[-1]
-    dW = np.zeros((window.size[0] * window.size[1] * C, F), dtype=dz.dtype)
-    for few, A in rows_of_patches(x, window):
-        dW += A.T @ dz[few].reshape(-1, F)
-    return dW.reshape(*window.size, C, F)
+    shape = (window.size[0] * window.size[1] * C, F)
+
+    def add_up(several: Sequence[slice], total: Array) -> None:
+        product = memory.scratch("product", shape, dz.dtype)
+        for k, few in enumerate(several):
+            np.matmul(rows_of_patches(x[few], window).T, dz[few].reshape(-1, F), out=product if k else total)
+            if k:
+                total += product
+
+    return sum_over(few_images(x, window), shape, dz.dtype, add_up).reshape(*window.size, C, F)
+
+
+def sum_over(
+    pieces: list[slice],
+    shape: tuple[int, ...],
+    dtype: np.dtype[np.generic],
+    add_up: Callable[[Sequence[slice], Array], None],
+) -> Array:
+    """Return the sum over all samples of an array of this shape, made of partial sums.
+
+    ``add_up(several, total)`` writes the sum over the samples of several pieces into ``total``.
+    """
+    each_takes = -(-len(pieces) // PARTS)
+    parts = [pieces[i : i + each_takes] for i in range(0, len(pieces), each_takes)]
+    totals = memory.empty((len(parts), *shape), dtype)
+    each(lambda k: add_up(parts[k], totals[k]), range(len(parts)))
+    total: Array = totals[0] if len(parts) == 1 else totals.sum(axis=0)
+    return total
 
 
 def kernel_gradient_of_each(x: Array, dz: Array, window: Window) -> Array:
@@ -52,9 +129,13 @@ def kernel_gradient_of_each(x: Array, dz: Array, window: Window) -> Array:
     N, C, F = len(x), x.shape[-1], dz.shape[-1]
     D = dz.reshape(N, -1, F)
     dW = np.empty((N, window.size[0] * window.size[1] * C, F), dtype=dz.dtype)
-    for few, A in rows_of_patches(x, window):
+
+    def multiply(few: slice) -> None:
+        A = rows_of_patches(x[few], window)
         A_n = A.reshape(len(D[few]), -1, A.shape[-1])
         np.matmul(A_n.transpose(0, 2, 1), D[few], out=dW[few])
+
+    each(multiply, few_images(x, window))
     return dW.reshape(N, *window.size, C, F)
 
 
@@ -68,16 +149,14 @@ def input_gradient(dz: Array, kernel: Array, window: Window) -> Array:
 
 
 def scatter(dz: Array, kernel: Array, window: Window) -> Array:
-    """Return dx: each kernel entry (i, j) sends dz back to the pixels that it saw."""
+    """Return dx: each kernel entry (i, j) sends dz back to the pixels that it saw. See ``scattered_back``."""
     C, F = kernel.shape[2:]
-    dx = np.empty((len(dz), *window.image, C), dtype=dz.dtype)
-    for few in blocks(len(dz), window.padded[0] * window.padded[1] * max(C, F) * dz.itemsize):
-        d = dz[few]
-        padded = np.zeros((len(d), *window.padded, C), dtype=dz.dtype)
-        for i, j in window.entries:
-            sent = d.reshape(-1, F) @ kernel[i, j].T
-            window.seen_from(padded, i, j)[...] += sent.reshape(*d.shape[:-1], C)
-        dx[few] = window.crop(padded)
+    dx = memory.empty((len(dz), *window.image, C), dz.dtype)
+
+    def send_back(few: slice) -> None:
+        dx[few] = scattered_back(dz[few], kernel, window)
+
+    each(send_back, blocks(len(dz), window.padded[0] * window.padded[1] * max(C, F) * dz.itemsize))
     return dx
 
 
@@ -96,24 +175,32 @@ def gather(dz: Array, kernel: Array, window: Window) -> Array:
 def depthwise(x: Array, kernel: Array, window: Window) -> Array:
     """Return z (N, OH, OW, C * M)."""
     C, M = kernel.shape[2:]
-    z = np.zeros((len(x), *window.positions, C, M), dtype=x.dtype)
-    for few in blocks(len(z), z[:1].nbytes):
-        padded = window.pad(x[few])
+    z = memory.empty((len(x), *window.positions, C, M), x.dtype)
+
+    def add_up(few: slice) -> None:
+        padded, total = window.pad(x[few]), z[few]
+        total.fill(0)
+        product = memory.scratch("product", total.shape, x.dtype)
         for i, j in window.entries:
-            z[few] += window.seen_from(padded, i, j)[..., None] * kernel[i, j]
+            total += np.multiply(window.seen_from(padded, i, j)[..., None], kernel[i, j], out=product)
+
+    each(add_up, blocks(len(z), z[:1].nbytes))
     return z.reshape(*z.shape[:3], C * M)
 
 
 def depthwise_input_gradient(dz: Array, kernel: Array, window: Window) -> Array:
     """Return dx (N, H, W, C) from dz (N, OH, OW, C * M)."""
     C, M = kernel.shape[2:]
-    dx = np.empty((len(dz), *window.image, C), dtype=dz.dtype)
-    for few in blocks(len(dz), dz[:1].nbytes):
+    dx = memory.empty((len(dz), *window.image, C), dz.dtype)
+
+    def send_back(few: slice) -> None:
         d = dz[few].reshape(-1, *window.positions, C, M)
         padded = np.zeros((len(d), *window.padded, C), dtype=dz.dtype)
         for i, j in window.entries:
             window.seen_from(padded, i, j)[...] += np.einsum("npqcm,cm->npqc", d, kernel[i, j])
         dx[few] = window.crop(padded)
+
+    each(send_back, blocks(len(dz), dz[:1].nbytes))
     return dx
 
 
@@ -122,11 +209,14 @@ def depthwise_kernel_gradient_of_each(x: Array, dz: Array, window: Window) -> Ar
     N, C = len(x), x.shape[-1]
     M = dz.shape[-1] // C
     dW = np.empty((N, *window.size, C, M), dtype=dz.dtype)
-    for few in blocks(N, dz[:1].nbytes):
+
+    def add_up(few: slice) -> None:
         padded = window.pad(x[few])
         d = dz[few].reshape(-1, *window.positions, C, M)
         for i, j in window.entries:
             dW[few, i, j] = np.einsum("npqc,npqcm->ncm", window.seen_from(padded, i, j), d)
+
+    each(add_up, blocks(N, dz[:1].nbytes))
     return dW
 
 

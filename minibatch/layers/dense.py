@@ -9,6 +9,7 @@ import numpy as np
 from minibatch import initializers, regularizers
 from minibatch.layers.layer import ActivatedLayer, Cache, positive
 from minibatch.layers.outer import Outer, outer
+from minibatch.layers.product import product
 from minibatch.typing import Array
 
 
@@ -44,6 +45,8 @@ class Dense(ActivatedLayer):
     array([[6., 6.]], dtype=float32)
     """
 
+    owns_z = True
+
     def __init__(
         self,
         units: int,
@@ -76,18 +79,21 @@ class Dense(ActivatedLayer):
         return (*input_shape[:-1], self.units)
 
     def linear(self, x: Array, training: bool) -> tuple[Array, Cache]:
-        z = x @ self.kernel.value
+        z = product(x, self.kernel.value)
         if self.use_bias:
             z += self.bias.value
         return z, x
 
     def linear_backward(self, dz: Array, cache: Cache) -> Array:
-        x = cache
+        self.weights_backward(dz, cache)
+        return product(dz, self.kernel.value.T)
+
+    def weights_backward(self, dy: Array, cache: Cache) -> None:
+        x, dz = cache, dy
         rows, drows = _rows(x), _rows(dz)
-        np.matmul(rows.T, drows, out=self.kernel.gradient)
+        product(rows.T, drows, out=self.kernel.gradient)
         if self.use_bias:
-            drows.sum(axis=0, out=self.bias.gradient)
-        return dz @ self.kernel.value.T
+            np.add.reduce(drows, axis=0, out=self.bias.gradient)
 
     def per_sample_gradients(self, dy: Array, cache: Cache) -> list[Array | Outer]:
         # One sample's kernel gradient is the outer product of its input and its output gradient, summed over

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from minibatch import memory
 from minibatch.layers.layer import Cache
 from minibatch.layers.noise import RandomLayer, fraction
 from minibatch.typing import Array
@@ -45,11 +46,18 @@ class Dropout(RandomLayer):
     def forward(self, x: Array, training: bool = False) -> tuple[Array, Cache]:
         if not training or self.rate == 0:
             return x, None
-        mask = (self.generator.random(x.shape, dtype=np.float32) >= self.rate).astype(x.dtype)
-        if self.rate < 1:
-            mask *= 1 / (1 - self.rate)
-        return x * mask, mask
+        draws = memory.scratch("draws", x.shape, np.float32)
+        self.generator.random(dtype=np.float32, out=draws)
+        kept = draws >= self.rate
+        return self._of_kept(x, kept), kept
 
     def backward(self, dy: Array, cache: Cache) -> Array:
-        mask = cache
-        return dy if mask is None else dy * mask
+        kept = cache
+        return dy if kept is None else self._of_kept(dy, kept)
+
+    def _of_kept(self, x: Array, kept: Array) -> Array:
+        """Return x where it is kept, scaled up, and 0 elsewhere."""
+        y: Array = np.multiply(x, kept, out=memory.like(x))
+        if self.rate < 1:
+            y *= 1 / (1 - self.rate)
+        return y

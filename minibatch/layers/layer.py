@@ -117,6 +117,13 @@ class Layer:
         """Write dL/dweight into each weight's ``gradient``; return dx = dL/dx (or a list) from dy = dL/dy."""
         raise TypeError(f"{type(self).__name__} must define backward(dy, cache).")
 
+    def weights_backward(self, dy: Array, cache: Cache) -> None:
+        """Do what ``backward`` does, but for dx: asked of the first layers of a model, whose dx nobody needs.
+
+        Worth defining where dx is much of the work; ``backward`` then begins with it.
+        """
+        self.backward(dy, cache)
+
     def per_sample_gradients(self, dy: Array, cache: Cache) -> Sequence[Array | Outer]:
         """Return, for each trainable weight, an array (N, ...): row i is what sample i adds to the gradient.
 
@@ -247,8 +254,17 @@ class ActivatedLayer(Layer):
     same where it can see that a softmax comes last.
 
     Subclasses define ``linear`` and ``linear_backward``; and, if they have weights, ``per_sample_gradients``, which
-    here takes what ``linear_backward`` takes.
+    here takes what ``linear_backward`` takes, as does ``weights_backward``.
     """
+
+    #: Whether the z that ``linear`` returns is an array of its own, which the activation may write over: not x, nor a
+    #: part of the cache. A class that defines ``linear`` says so itself.
+    owns_z: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "linear" in vars(cls) and "owns_z" not in vars(cls):
+            cls.owns_z = False
 
     def __init__(self, activation: Any = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -262,9 +278,12 @@ class ActivatedLayer(Layer):
         """Write the weights' gradients; return dx."""
         raise TypeError(f"{type(self).__name__} must define linear_backward(dz, cache).")
 
+    def weights_backward(self, dy: Array, cache: Cache) -> None:
+        self.linear_backward(dy, cache)
+
     def forward(self, x: Array, training: bool = False) -> tuple[Array, Cache]:
         z, cache = self.linear(x, training)
-        y = self.activation.function(z)
+        y = self.activation.over(z) if self.owns_z else self.activation.function(z)
         return y, (cache, z, y)
 
     def backward(self, dy: Array, cache: Cache) -> Array:

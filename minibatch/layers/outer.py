@@ -145,6 +145,9 @@ class Rows:
     def __len__(self) -> int:
         return len(self.values)
 
+    def __getitem__(self, samples: slice) -> Rows:
+        return Rows(self.values[samples])
+
     @property
     def dtype(self) -> np.dtype[Any]:
         """The float type."""

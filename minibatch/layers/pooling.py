@@ -6,8 +6,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from minibatch import memory
 from minibatch.layers.layer import Cache, Layer, one_of
-from minibatch.layers.window import Window, channels_last, integers, window_over
+from minibatch.layers.window import Window, blocks, channels_last, integers, window_over
+from minibatch.parallel import each
 from minibatch.typing import Array, IntOrPair
 
 
@@ -66,22 +68,41 @@ class MaxPooling(Pooling):
     def pool(self, x: Array) -> tuple[Array, Cache]:
         # The largest over the window's entries, one whole image of entries at a time: h * w passes over
         # contiguous channels beat one pass over a six-axis view.
-        padded = self.window.pad(x, value=-np.inf)
-        first, *rest = self.window.entries
-        y = self.window.seen_from(padded, *first).copy()
-        for i, j in rest:
-            np.maximum(y, self.window.seen_from(padded, i, j), out=y)
+        window = self.window
+        padded = window.pad(x, value=-np.inf)
+        first, *rest = window.entries
+        y = memory.empty((len(x), *window.positions, x.shape[-1]), x.dtype)
+
+        def largest(few: slice) -> None:
+            most = y[few]
+            np.copyto(most, window.seen_from(padded[few], *first))
+            for i, j in rest:
+                np.maximum(most, window.seen_from(padded[few], i, j), out=most)
+
+        each(largest, blocks(len(x), padded[:1].nbytes))
         return y, (padded, y)
 
     def pool_backward(self, dy: Array, cache: Cache) -> Array:
         padded, y = cache
-        dx = np.zeros_like(padded)
-        waiting = np.ones(y.shape, dtype=bool)
-        for i, j in self.window.entries:
-            here = waiting & (self.window.seen_from(padded, i, j) == y)
-            self.window.seen_from(dx, i, j)[...] += dy * here
-            waiting &= ~here
-        return self.window.crop(dx)
+        window = self.window
+        dx = memory.empty(padded.shape, dy.dtype)
+
+        def send_back(few: slice) -> None:
+            here, waiting = (memory.scratch(name, y[few].shape, bool) for name in ("here", "waiting"))
+            waiting.fill(True)
+            dx[few] = 0
+            for i, j in window.entries:
+                np.equal(window.seen_from(padded[few], i, j), y[few], out=here)
+                np.logical_and(here, waiting, out=here)
+                np.logical_xor(waiting, here, out=waiting)
+                sent = window.seen_from(dx[few], i, j)
+                if window.apart:
+                    np.multiply(dy[few], here, out=sent)
+                else:
+                    sent += dy[few] * here
+
+        each(send_back, blocks(len(y), padded[:1].nbytes))
+        return window.crop(dx)
 
 
 class AveragePooling(Pooling):

@@ -53,6 +53,7 @@ class DepthwiseConv2D(Convolution):
     ((1, 6, 6, 6), (3, 3, 3, 2))
     """
 
+    owns_z = True
     keras_only: ClassVar[dict[str, tuple[Any, ...]]] = {"depthwise_constraint": ()}
 
     def __init__(
@@ -91,10 +92,13 @@ class DepthwiseConv2D(Convolution):
         return self.with_bias(depthwise(x, self.kernel.value, self.window)), x
 
     def linear_backward(self, dz: Array, cache: Cache) -> Array:
-        x = cache
+        self.weights_backward(dz, cache)
+        return depthwise_input_gradient(dz, self.kernel.value, self.window)
+
+    def weights_backward(self, dy: Array, cache: Cache) -> None:
+        x, dz = cache, dy
         self.kernel.gradient[...] = depthwise_kernel_gradient(x, dz, self.window)
         self.bias_backward(dz)
-        return depthwise_input_gradient(dz, self.kernel.value, self.window)
 
     def per_sample_gradients(self, dy: Array, cache: Cache) -> list[Array]:
         x = cache
@@ -137,6 +141,7 @@ class SeparableConv2D(Convolution):
     [(3, 3, 8, 1), (1, 1, 8, 16), (16,)]
     """
 
+    owns_z = True
     keras_only: ClassVar[dict[str, tuple[Any, ...]]] = {"depthwise_constraint": (), "pointwise_constraint": ()}
 
     def __init__(

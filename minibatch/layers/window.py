@@ -16,7 +16,7 @@ import numpy as np
 from minibatch.typing import Array
 
 #: Bytes that one turn over a few samples may make, so that they are in the processor's cache when they are used.
-BLOCK = 2**21
+BLOCK = 2**20
 
 Pair = tuple[int, int]
 
@@ -103,6 +103,11 @@ class Window:
         pads = ((before[0], after[0]), (before[1], after[1]))
         return Window(self.positions, self.size, (1, 1), pads, self.dilation)
 
+    @cached_property
+    def apart(self) -> bool:
+        """Whether no pixel is seen from two positions."""
+        return self.strides[0] >= self.reach[0] and self.strides[1] >= self.reach[1]
+
     def pad(self, x: Array, value: float = 0.0) -> Array:
         """Return x (N, H, W, C) with the padding around it; x itself when there is none."""
         if self.padded == self.image:
@@ -119,8 +124,10 @@ class Window:
     def patches(self, padded: Array) -> Array:
         """Return what the window sees at each position: (N, OH, OW, h, w, C), a view of the padded images."""
         (sy, sx), (dy, dx) = self.strides, self.dilation
-        views = np.lib.stride_tricks.sliding_window_view(padded, self.reach, axis=(1, 2))
-        return views[:, ::sy, ::sx, :, ::dy, ::dx].transpose(0, 1, 2, 4, 5, 3)
+        sample, row, column, channel = padded.strides
+        shape = (len(padded), *self.positions, *self.size, padded.shape[-1])
+        strides = (sample, row * sy, column * sx, row * dy, column * dx, channel)
+        return np.lib.stride_tricks.as_strided(padded, shape, strides, writeable=False)
 
     def seen_from(self, padded: Array, i: int, j: int) -> Array:
         """Return the pixels that window entry (i, j) sees over all positions: (N, OH, OW, C), a view."""

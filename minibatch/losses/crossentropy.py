@@ -37,6 +37,10 @@ def kind_of_targets(
     return "sparse" if len(y_shape) < len(output_shape) or y_shape[-1:] == (1,) else "categorical"
 
 
+#: Down to here, far above the smallest number of float32, log(softmax(z)) is as exact as log_softmax(z).
+_NEAR_ZERO = 1e-30
+
+
 class Crossentropy(NamedLoss):
     """What the cross-entropies share: probabilities or logits, and the last axis for the classes."""
 
@@ -117,6 +121,13 @@ class BinaryCrossentropy(_Smoothed):
         losses: Array = each.mean(axis=-1)
         return losses
 
+    def both(
+        self, y_true: Array, y_pred: Array, activated: Array | None = None, differentiate: bool = True
+    ) -> tuple[Array, Any]:
+        if not self.from_logits or activated is None or not differentiate:
+            return super().both(y_true, y_pred, activated, differentiate)
+        return self.call(y_true, y_pred), (activated - self._smooth(y_true, 2)) / y_pred.shape[-1]
+
     def gradient(self, y_true: Array, y_pred: Array) -> Array:
         y = self._smooth(y_true, 2)
         if self.from_logits:
@@ -162,6 +173,15 @@ class CategoricalCrossentropy(_Smoothed):
         log_p = log_softmax(y_pred) if self.from_logits else np.log(_clip(_normalise(y_pred)))
         losses: Array = -np.einsum("...k,...k->...", y, log_p)
         return losses
+
+    def both(
+        self, y_true: Array, y_pred: Array, activated: Array | None = None, differentiate: bool = True
+    ) -> tuple[Array, Any]:
+        if not self.from_logits or activated is None:
+            return super().both(y_true, y_pred, activated, differentiate)
+        y = self._smooth(y_true, y_true.shape[-1])
+        losses = -np.einsum("...k,...k->...", y, _log_of_softmax(activated, y_pred))
+        return losses, activated * y.sum(axis=-1, keepdims=True) - y if differentiate else None
 
     def gradient(self, y_true: Array, y_pred: Array) -> Array:
         y = self._smooth(y_true, y_true.shape[-1])
@@ -261,6 +281,24 @@ class SparseCategoricalCrossentropy(Crossentropy):
         counts = self.mask(y_true)
         return losses if counts is None else losses * counts
 
+    def both(
+        self, y_true: Array, y_pred: Array, activated: Array | None = None, differentiate: bool = True
+    ) -> tuple[Array, Any]:
+        if not self.from_logits or activated is None or self.ignore_class is not None:
+            return super().both(y_true, y_pred, activated, differentiate)
+        # Where each p_y lies in p, written out as one row.
+        K = activated.shape[-1]
+        places = np.arange(0, activated.size, K)
+        places += y_true.reshape(-1)
+        log_p = _log_of_softmax(activated, y_pred, places)
+        losses = np.negative(log_p, out=log_p).reshape(y_true.shape)
+        if not differentiate:
+            return losses, None
+        gradient = activated.copy()
+        row = gradient.reshape(-1)
+        row[places] -= 1
+        return losses, gradient
+
     def gradient(self, y_true: Array, y_pred: Array) -> Array:
         index = self._index(y_true)
         p = softmax(y_pred) if self.from_logits else _normalise(_clip(y_pred))
@@ -274,6 +312,18 @@ class SparseCategoricalCrossentropy(Crossentropy):
         counts = self.mask(y_true)
         index: Array = y_true if counts is None else np.where(counts, y_true, 0)
         return index[..., None]
+
+
+def _log_of_softmax(p: Array, z: Array, places: Array | None = None) -> Array:
+    """Return log p for p = softmax(z), which is known; all of it, or what lies at some places of it as one row.
+
+    It is taken from p where no p there is near the smallest number that its type can hold, and from z elsewhere.
+    """
+    taken = p if places is None else p.take(places)
+    if np.minimum.reduce(taken, axis=None) > _NEAR_ZERO:
+        return np.log(taken)
+    log_p: Array = log_softmax(z)
+    return log_p if places is None else log_p.take(places)
 
 
 def _normalise(p: Array) -> Array:

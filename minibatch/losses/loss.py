@@ -76,6 +76,15 @@ class Loss(Configurable):
         """Return d(losses)/d(y_pred), of the shape of y_pred, not divided by anything."""
         raise TypeError(f"{type(self).__name__} must define gradient(y_true, y_pred).")
 
+    def both(
+        self, y_true: Array, y_pred: Array, activated: Array | None = None, differentiate: bool = True
+    ) -> tuple[Array, Any]:
+        """Return what ``call`` and ``gradient`` return (None for the latter, if it is not asked for).
+
+        Worth defining where the two share work, or where ``activated`` (see ``of_batch``) spares some.
+        """
+        return self.call(y_true, y_pred), self.gradient(y_true, y_pred) if differentiate else None
+
     def mask(self, y_true: Array) -> Array | None:
         """Return which losses count, of the shape of the losses; None if all do."""
         return None
@@ -136,7 +145,13 @@ class Loss(Configurable):
 
     # A batch ------------------------------------------------------------------------------------------------
 
-    def of_batch(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> tuple[float, Array]:
+    def of_batch(
+        self,
+        y_true: Array,
+        y_pred: Array,
+        sample_weight: Array | None = None,
+        activated: Array | None = None,
+    ) -> tuple[float, Array]:
         """Return (L, dL/dy_pred) of a batch.
 
         Parameters
@@ -145,27 +160,35 @@ class Loss(Configurable):
             Targets as ``targets`` returns them, and predictions of shape (N, ..., K).
         sample_weight : ndarray, optional
             Of shape (N,), (N, 1) or that of the losses.
+        activated : ndarray, optional
+            For a loss of logits: what the activation that it absorbs made of them, where that is known.
         """
-        losses, weights, divisor = self._weighted(y_true, y_pred, sample_weight)
+        losses, gradient = self.both(y_true, y_pred, activated)
+        losses, weights, divisor = self._weighted(losses, y_true, sample_weight)
         scale = 1 if self._unreduced else divisor
-        gradient = self.gradient(y_true, y_pred)
         gradient = gradient / scale if weights is None else gradient * (weights / scale)[..., None]
-        return float(losses.sum()) / divisor, gradient
+        return float(np.add.reduce(losses, axis=None)) / divisor, gradient
 
-    def value(self, y_true: Array, y_pred: Array, sample_weight: Array | None = None) -> float:
+    def value(
+        self,
+        y_true: Array,
+        y_pred: Array,
+        sample_weight: Array | None = None,
+        activated: Array | None = None,
+    ) -> float:
         """Return L of a batch, as ``of_batch`` does, without its gradient."""
-        losses, _, divisor = self._weighted(y_true, y_pred, sample_weight)
-        return float(losses.sum()) / divisor
+        losses = self.call(y_true, y_pred) if activated is None else self.both(y_true, y_pred, activated, False)[0]
+        losses, _, divisor = self._weighted(losses, y_true, sample_weight)
+        return float(np.add.reduce(losses, axis=None)) / divisor
 
     @property
     def _unreduced(self) -> bool:
         return self.reduction in (None, "none")
 
     def _weighted(
-        self, y_true: Array, y_pred: Array, sample_weight: Array | None
+        self, losses: Array, y_true: Array, sample_weight: Array | None
     ) -> tuple[Array, Array | None, float]:
         """Return (w l, w, divisor): the weighted losses of a batch, and what their sum is divided by."""
-        losses = self.call(y_true, y_pred)
         weights = None
         if sample_weight is not None:
             weights = np.asarray(sample_weight, losses.dtype)
@@ -206,7 +229,7 @@ class Loss(Configurable):
         """Return the loss of a batch; without a reduction, the array of its weighted losses."""
         y, predictions = self.arrays(y_true, np.asarray(y_pred, dtype=config.floatx()))
         weights = None if sample_weight is None else np.asarray(sample_weight)
-        losses, _, divisor = self._weighted(y, predictions, weights)
+        losses, _, divisor = self._weighted(self.call(y, predictions), y, weights)
         return losses if self._unreduced else float(losses.sum()) / divisor
 
     def get_config(self) -> dict[str, Any]:

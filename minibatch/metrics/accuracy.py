@@ -33,8 +33,12 @@ def categorical_accuracy(y_true: Any, y_pred: Any) -> Array:
 
 def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Array:
     """Return 1 where the largest prediction is at the target's class number, 0 elsewhere; over the last axis."""
-    labels, best = _labels(y_true, np.asarray(y_pred)), np.argmax(y_pred, axis=-1)
-    matches = _numbers(labels == best)
+    return _numbers(_best_is_label(y_true, y_pred))
+
+
+def _best_is_label(y_true: Any, y_pred: Any) -> Array:
+    p = np.asarray(y_pred)
+    matches: Array = _labels(y_true, p) == p.argmax(axis=-1)
     return matches[..., 0] if matches.ndim > 1 and matches.shape[-1] == 1 else matches
 
 
@@ -126,6 +130,7 @@ class SparseCategoricalAccuracy(MeanMetricWrapper):
     """The fraction of samples whose largest prediction is at the target's class number."""
 
     _direction = "up"
+    _counted = staticmethod(_best_is_label)
 
     def __init__(self, name: str | None = "sparse_categorical_accuracy", dtype: str | None = None) -> None:
         super().__init__(sparse_categorical_accuracy, name, dtype)

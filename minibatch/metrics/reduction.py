@@ -138,6 +138,10 @@ class MeanMetricWrapper(Average):
     0.5
     """
 
+    #: The same as ``fn``, with truth values in place of ones and zeros; where there is one, they need only be
+    #: counted.
+    _counted: Callable[[Any, Any], Array] | None = None
+
     def __init__(
         self, fn: Callable[..., Any], name: str | None = None, dtype: str | None = None, **kwargs: Any
     ) -> None:
@@ -149,6 +153,12 @@ class MeanMetricWrapper(Average):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in a batch."""
+        if self._counted is not None and sample_weight is None:
+            right = self._counted(y_true, y_pred)
+            if right.ndim == 1:
+                self.total += float(np.count_nonzero(right))
+                self.count += float(right.size)
+                return
         self.add(self.fn(np.asarray(y_true), np.asarray(y_pred), **self._settings), sample_weight)
 
     def get_config(self) -> dict[str, Any]:

@@ -61,6 +61,7 @@ class Feed:
         self.source = source
         self._pass: Iterator[Any] | None = None
         self._seen = 0
+        self._resized = False
 
     @property
     def steps(self) -> int | None:
@@ -88,6 +89,8 @@ class Feed:
 
     def _epoch(self, start: int) -> Iterator[Batch]:
         if self._pass is None or (self.steps_per_epoch is None and not start):
+            if self._resized and self.batches is not None:
+                self.length = len(self.batches)
             self._pass, self._seen = iter(self.run()), 0
         if start and start == self.steps_per_epoch:
             self._pass = None if self._seen == self.length else self._pass
@@ -115,6 +118,14 @@ class Feed:
         if self._seen == self.length:
             self._pass = None
 
+    def resize(self, batch_size: int) -> None:
+        """Go on with batches of another size, from the next one on (see ``Batches.resize``); only over ``Batches``."""
+        assert self.batches is not None
+        self.batches.resize(batch_size)
+        self._resized = True
+        if self._pass is not None:
+            self.length = self.batches.steps(self.batches.state()["epoch"])
+
     def state(self) -> dict[str, Any]:
         """Return where the feed is, in plain numbers; only over ``Batches``."""
         assert self.batches is not None
@@ -130,7 +141,7 @@ class Feed:
         """
         assert self.batches is not None
         old, new = state["batches"], self.batches.state()
-        differing = [key for key in new if key not in ("epoch", "step", "seed") and old.get(key) != new[key]]
+        differing = [key for key in new if key not in ("epoch", "step", "seed", "resized") and old.get(key) != new[key]]
         if differing:
             key = differing[0]
             raise ValueError(
@@ -141,6 +152,9 @@ class Feed:
         restored = Batches.from_state(old, batches.x, batches.y, sample_weight=batches.sample_weight)
         self.batches, self.run = restored, lambda: restored
         self._seen = int(state["seen"])
+        if "resized" in old:
+            self._resized, self.length = True, len(restored)
         # A pass of which every batch was handed out has none left; its Batches stand before the next one.
-        rest = iter(()) if self._seen == self.length else iter(restored)
+        done = self._seen == self.length if not self._resized else self._seen > 0 and not old["step"]
+        rest = iter(()) if done else iter(restored)
         self._pass = rest if state["in_pass"] else None

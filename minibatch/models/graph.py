@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from minibatch.layers import Layer
 from minibatch.layers.symbol import Symbol
@@ -45,10 +46,33 @@ class Graph:
     output_names: tuple[str, ...]
     size: int
 
+    @cached_property
+    def layers_once(self) -> tuple[Layer, ...]:
+        """The layers, each once, in the order of their first visit."""
+        return tuple(dict.fromkeys(visit.layer for visit in self.visits))
+
     @property
     def layers(self) -> list[Layer]:
-        """The layers, each once, in the order of their first visit."""
-        return list(dict.fromkeys(visit.layer for visit in self.visits))
+        """The same, as a list that the caller may change."""
+        return list(self.layers_once)
+
+    @cached_property
+    def behind_weights(self) -> frozenset[int]:
+        """The values that depend on a weight, whose gradients training needs; known once the layers are built."""
+        values: set[int] = set()
+        for visit in self.visits:
+            if visit.layer.weights or not values.isdisjoint(visit.sources):
+                values.add(visit.target)
+        return frozenset(values)
+
+    @cached_property
+    def last_uses(self) -> tuple[tuple[int, ...], ...]:
+        """For each visit the values that nothing needs after it: no later visit, and not the caller."""
+        last = {i: k for k, visit in enumerate(self.visits) for i in visit.sources}
+        return tuple(
+            tuple(i for i in set(visit.sources) if last[i] == k and i not in self.outputs)
+            for k, visit in enumerate(self.visits)
+        )
 
     @property
     def is_chain(self) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from minibatch import optimizers
+from minibatch.blas import one_blas_thread
 from minibatch.callbacks import History
 from minibatch.layers import Layer
 from minibatch.layers.layer import Cache
@@ -174,8 +175,9 @@ class Learner(Network):
         """
         batch = self.checked(x, y, sample_weight)
         kept = self.parameters.gradient.copy()  # watching changes nothing: the last step's gradient is put back
-        outputs, caches = self.forward(self._cast(batch.inputs))
-        loss, _ = self.objective.differentiate(batch.targets, outputs, caches, batch.weights)
+        with one_blas_thread():
+            outputs, caches = self.forward(self._cast(batch.inputs))
+            loss, _ = self.objective.differentiate(batch.targets, outputs, caches, batch.weights)
         gradient = self.parameters.gradient.copy()
         self.parameters.gradient[...] = kept
         return loss, gradient
@@ -191,19 +193,22 @@ class Learner(Network):
         """Make one step on this batch; return its loss and metrics, from before the step."""
         batch = Intake(self).batch(x, y, sample_weight, class_weight)
         self.reset_metrics()
-        self.train_step(batch)
+        with one_blas_thread():  # as fit does: the same step, bit for bit
+            self.train_step(batch)
         return self.objective.logs() if return_dict else self._values()
 
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
         """Return the loss and metrics of this batch, in inference mode."""
         batch = Intake(self).batch(x, y, sample_weight)
         self.reset_metrics()
-        self.test_step(batch)
+        with one_blas_thread():
+            self.test_step(batch)
         return self.objective.logs() if return_dict else self._values()
 
     def predict_on_batch(self, x: Any) -> Any:
         """Return the outputs for this batch, in inference mode."""
-        return self._alone(self.infer(self._cast(Intake(self).checked_inputs(x))))
+        with one_blas_thread():
+            return self._alone(self.infer(self._cast(Intake(self).checked_inputs(x))))
 
     def reset_metrics(self) -> None:
         """Start the running loss and metrics again."""

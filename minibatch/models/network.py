@@ -13,8 +13,9 @@ from minibatch.models.parameters import Parameters
 from minibatch.typing import Array, Shape
 from minibatch.utils.names import unique_name
 
-#: Called in a backward pass for each visit of a layer, last first, with (layer, dy, cache): for a layer that ends
-#: in an activation dy is the gradient by its input z, and the cache is that of its linear half.
+#: Called in a backward pass for each visit of a layer that it goes through, last first, with (layer, dy, cache):
+#: for a layer that ends in an activation dy is the gradient by its input z, and the cache is that of its linear
+#: half.
 Watch = Callable[[Layer, Array, Cache], None]
 
 
@@ -202,13 +203,11 @@ class Network:
         values: list[Any] = [None] * self.graph.size
         for place, value in zip(self.graph.inputs, inputs, strict=True):
             values[place] = value
-        last_use = {i: k for k, visit in enumerate(self.graph.visits) for i in visit.sources}
-        for k, visit in enumerate(self.graph.visits):
+        for visit, done in zip(self.graph.visits, self.graph.last_uses, strict=True):
             x: Any = [values[i] for i in visit.sources] if visit.takes_list else values[visit.sources[0]]
             values[visit.target] = visit.layer.forward(x, training=False)[0]
-            for i in visit.sources:
-                if last_use[i] == k and i not in self.graph.outputs:
-                    values[i] = None
+            for i in done:
+                values[i] = None
         return [values[place] for place in self.graph.outputs]
 
     def last_activation(self, output: int) -> str | None:
@@ -234,6 +233,7 @@ class Network:
         caches: list[Cache],
         at_logits: Sequence[bool],
         watch: Watch | None = None,
+        by_inputs: bool = True,
     ) -> list[Array | None]:
         """Write the gradient of the loss into ``parameters.gradient``; return its gradient by each input.
 
@@ -247,12 +247,16 @@ class Network:
         at_logits : sequence of bool
         watch : callable, optional
             See ``Watch``: what gradient statistics are computed with.
+        by_inputs : bool, default True
+            Without the gradients by the inputs (all None then), the layers in front of the first weights need not
+            be gone through, and the first layer with weights need not compute its dx.
         """
         dvalues: list[Any] = [None] * self.graph.size
         dlogits: list[Any] = [None] * self.graph.size
         for place, gradient, at in zip(self.graph.outputs, gradients, at_logits, strict=True):
             _add(dlogits if at else dvalues, place, gradient)
         visited: set[Layer] = set()
+        behind = None if by_inputs else self.graph.behind_weights
         for visit, cache in zip(reversed(self.graph.visits), reversed(caches), strict=True):
             layer, dy = visit.layer, dvalues[visit.target]
             step: Callable[[Array, Cache], Any] = layer.backward
@@ -264,19 +268,28 @@ class Network:
                     dz = through if dz is None else dz + through
                 dy, step = dz, layer.linear_backward
             if dy is None:
-                # An output that no loss asks about: nothing flows back from here.
+                # An output that no loss asks about, or a layer in front of all weights.
                 continue
             if watch is not None:
                 watch(layer, dy, cache)
             # A layer used twice writes its gradient twice: the sum is what counts.
             before = [w.gradient.copy() for w in layer.weights] if layer in visited else []
-            dx = step(dy, cache)
+            dx: Any = None
+            if behind is None or not behind.isdisjoint(visit.sources):
+                dx = step(dy, cache)
+            elif _can_spare_dx(type(layer)):
+                layer.weights_backward(dy, cache)
+            else:
+                step(dy, cache)
             for weight, gradient in zip(layer.weights if before else (), before, strict=True):
                 weight.gradient += gradient
             visited.add(layer)
-            for place, part in zip(visit.sources, dx if visit.takes_list else [dx], strict=True):
-                _add(dvalues, place, part)
-        for layer in self.layers:
+            if not visit.takes_list:
+                _add(dvalues, visit.sources[0], dx)
+            elif dx is not None:
+                for place, part in zip(visit.sources, dx, strict=True):
+                    _add(dvalues, place, part)
+        for layer in self.graph.layers_once:
             if layer not in visited or not layer.trainable:
                 for weight in layer.weights:
                     weight.gradient[...] = 0
@@ -291,6 +304,18 @@ class Network:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}, {len(self.layers)} layers>"
+
+
+#: By class, whether its ``weights_backward`` goes with its backward: is not older than that.
+_SPARES_DX: dict[type[Layer], bool] = {}
+
+
+def _can_spare_dx(kind: type[Layer]) -> bool:
+    if kind not in _SPARES_DX:
+        backward = "linear_backward" if issubclass(kind, ActivatedLayer) else "backward"
+        first = next(vars(base) for base in kind.__mro__ if {"weights_backward", backward} & set(vars(base)))
+        _SPARES_DX[kind] = "weights_backward" in first
+    return _SPARES_DX[kind]
 
 
 def _add(values: list[Any], place: int, part: Array | None) -> None:

@@ -70,6 +70,25 @@ class Head:
             return self._logit_loss, self.network.logits(self.output, caches)
         return self.loss, y_pred
 
+    def value(self, y: Array, y_pred: Array, caches: list[Cache], weights: Array | None) -> float:
+        """Return the loss of a batch."""
+        if not self.on_logits:
+            assert self.loss is not None
+            return self.loss.value(y, y_pred, weights)
+        assert self._logit_loss is not None
+        return self._logit_loss.value(y, self.network.logits(self.output, caches), weights, y_pred)
+
+    def differentiated(
+        self, y: Array, y_pred: Array, caches: list[Cache], weights: Array | None
+    ) -> tuple[float, Array, bool]:
+        """Return the loss of a batch, its gradient, and whether that is by the logits."""
+        if not self.on_logits:
+            assert self.loss is not None
+            return *self.loss.of_batch(y, y_pred, weights), False
+        assert self._logit_loss is not None
+        logits = self.network.logits(self.output, caches)
+        return *self._logit_loss.of_batch(y, logits, weights, y_pred), True
+
     def ready(self, y_shape: tuple[int, ...]) -> None:
         """Look the metrics up, if that is not done, for targets of this shape (without the batch axis)."""
         if self.metrics is None:
@@ -131,6 +150,8 @@ class Objective:
 
     def penalty(self) -> float:
         """Return the sum of the weights' regularizers. It is added whole, not divided by the batch size."""
+        if not self.regularized:
+            return 0.0
         return float(sum(weight.regularizer(weight.value) for weight in self.regularized))
 
     def add_penalty_gradient(self) -> None:
@@ -145,8 +166,7 @@ class Objective:
         each = []
         for head, y, output, w in zip(self.heads, ys, outputs, sample_weights, strict=True):
             if head.loss is not None:
-                loss, prediction = head.view(output, caches)
-                each.append(loss.value(y, prediction, w))
+                each.append(head.value(y, output, caches, w))
         return self._total(each), each
 
     def differentiate(
@@ -167,15 +187,13 @@ class Objective:
         for head, y, output, w in zip(self.heads, ys, outputs, sample_weights, strict=True):
             gradient, at = None, False
             if head.loss is not None:
-                loss, prediction = head.view(output, caches)
-                value, gradient = loss.of_batch(y, prediction, w)
+                value, gradient, at = head.differentiated(y, output, caches, w)
                 each.append(value)
-                at = head.on_logits
                 if head.weight != 1:
                     gradient = gradient * head.weight
             gradients.append(gradient)
             at_logits.append(at)
-        self.network.backward(gradients, caches, at_logits, watch)
+        self.network.backward(gradients, caches, at_logits, watch, by_inputs=False)
         self.add_penalty_gradient()
         return self._total(each), each
 
@@ -193,9 +211,11 @@ class Objective:
                 gradient = loss.per_sample_gradient(y, prediction) * head.weight
             gradients.append(gradient)
             at_logits.append(gradient is not None and head.on_logits)
-        self.network.backward(gradients, caches, at_logits, watch)
+        self.network.backward(gradients, caches, at_logits, watch, by_inputs=False)
 
     def _total(self, each: list[float]) -> float:
+        if len(self.heads) == 1 and self.heads[0].weight == 1 and not self.regularized:
+            return each[0]
         weights = [head.weight for head in self.heads if head.loss is not None]
         return sum(w * value for w, value in zip(weights, each, strict=True)) + self.penalty()
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import warnings
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
+from minibatch import memory
+from minibatch.blas import one_blas_thread
 from minibatch.callbacks import Callback, CallbackList, History, ProgbarLogger
 from minibatch.models import arguments
 from minibatch.models.feed import Feed
@@ -15,6 +19,9 @@ from minibatch.models.intake import Intake
 from minibatch.models.learner import Learner
 from minibatch.models.snapshot import Snapshot
 from minibatch.typing import Array
+
+#: What ``predict`` may put together of small batches: bytes of the widest layer's numbers, and rows.
+CACHE, MOST_ROWS = 1 << 20, 1024
 
 
 class Trainer(Learner):
@@ -122,6 +129,7 @@ class Trainer(Learner):
         self.stop_training = False
         self._nan_reported = False
         logs: dict[str, Any] = {}
+        calls("set_feed", feed)
         calls("on_train_begin", {})
         start, step = calls.restore(Snapshot(self, feed, calls)) or (initial_epoch, 0)
         for epoch in range(start, epochs):
@@ -139,11 +147,17 @@ class Trainer(Learner):
         if epochs > start:
             self.optimizer.finalize(self.parameters.theta, self.active_slices())
         calls("on_train_end", logs)
+        memory.release()
         return history
 
     def _train_epoch(self, feed: Feed, epoch: int, calls: CallbackList, start: int = 0) -> None:
+        with one_blas_thread():
+            self._trained(feed, epoch, calls, start)
+
+    def _trained(self, feed: Feed, epoch: int, calls: CallbackList, start: int) -> None:
         if not start:
             self.objective.reset()
+        train_step = self.train_step
         begin = calls.listening("on_train_batch_begin")
         end = calls.listening("on_train_batch_end")
         for step, batch in enumerate(feed.next_epoch(start), start):
@@ -151,13 +165,13 @@ class Trainer(Learner):
                 call(step, {})
             # What overflows shows as a loss that is no number, which is reported below, once, with its place.
             with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-                loss = self.train_step(batch)
+                loss = train_step(batch)
             if loss != loss and not self._nan_reported:
                 self._nan_reported = True
                 warnings.warn(
                     f"The loss is NaN in epoch {epoch + 1}, step {step + 1} of {feed.steps}. Common causes: a "
                     "learning rate too large, or values in the data that are not finite.",
-                    stacklevel=3,
+                    stacklevel=4,
                 )
             if end:
                 logs = self.objective.logs()
@@ -167,6 +181,10 @@ class Trainer(Learner):
                 break
 
     def _test_pass(self, feed: Feed, calls: CallbackList) -> dict[str, Any]:
+        with one_blas_thread():
+            return self._tested(feed, calls)
+
+    def _tested(self, feed: Feed, calls: CallbackList) -> dict[str, Any]:
         self.objective.reset()
         begin = calls.listening("on_test_batch_begin")
         end = calls.listening("on_test_batch_end")
@@ -213,6 +231,7 @@ class Trainer(Learner):
         arguments.refuse(self.evaluate, unknown)
         feed = Intake(self).evaluation(x, y, sample_weight, batch_size, steps)
         logs = self._test_pass(feed, self._calls(callbacks, verbose, feed.steps))
+        memory.release()
         return logs if return_dict else self._values()
 
     def predict(
@@ -241,13 +260,40 @@ class Trainer(Learner):
         feed = Intake(self).inputs(x, batch_size, steps)
         calls = self._calls(callbacks, verbose, feed.steps)
         calls("on_predict_begin", {})
+        begin = calls.listening("on_predict_batch_begin")
+        end = calls.listening("on_predict_batch_end")
         parts: list[list[Array]] = []
-        for step, batch in enumerate(feed.next_epoch()):
-            calls("on_predict_batch_begin", step, {})
-            parts.append(self.infer(self._cast(batch.inputs)))
-            calls("on_predict_batch_end", step, {"outputs": self._alone(parts[-1])})
+        batches, steps_made, at_a_time = feed.next_epoch(), itertools.count(), self._at_a_time(feed)
+        with one_blas_thread():
+            while several := list(itertools.islice(batches, at_a_time)):
+                inputs = [
+                    np.concatenate(x) if len(x) > 1 else x[0]
+                    for x in zip(*(b.inputs for b in several), strict=True)
+                ]
+                parts.append(self.infer(self._cast(inputs)))
+                stop = 0
+                for batch, step in zip(several, steps_made, strict=False):
+                    start, stop = stop, stop + len(batch.inputs[0])
+                    for call in begin:
+                        call(step, {})
+                    for call in end:
+                        call(step, {"outputs": self._alone([y[start:stop] for y in parts[-1]])})
         calls("on_predict_end", {})
+        memory.release()
         return self._alone([np.concatenate(pieces) for pieces in zip(*parts, strict=True)])
+
+    def _at_a_time(self, feed: Feed) -> int:
+        """Return how many batches ``predict`` may take at once: as many small ones as fill the processor's cache.
+
+        In inference the samples of a batch do not meet in the layers of this library; in others they might.
+        """
+        if feed.batches is None or any(
+            not type(layer).__module__.startswith("minibatch.") for layer in self.layers
+        ):
+            return 1
+        shapes = [*self.input_shapes, *(layer.output_shape or () for layer in self.layers)]
+        widest = max(math.prod(shape) for shape in shapes) * self.parameters.theta.itemsize
+        return max(1, min(MOST_ROWS, CACHE // widest) // feed.batches.batch_size)
 
     def _calls(
         self,

@@ -20,6 +20,8 @@ class Watcher:
     def visit(self, layer: Layer, dy: Array, cache: Cache) -> None:
         """Run in the backward pass, once for each visit of a layer, last first, before its own backward.
 
+        Layers in front of all weights (a ``Flatten`` that comes first) are not gone through, and not shown.
+
         Parameters
         ----------
         layer : Layer

@@ -8,10 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from minibatch import memory
 from minibatch.optimizers.clipping import global_scale, norm, weight_scale
 from minibatch.optimizers.settings import Settings
 from minibatch.optimizers.stretches import BLOCK, Slices, Stretch, stretches
+from minibatch.parallel import each
 from minibatch.typing import Array
+
+#: From so many blocks on they are shared by several threads (see ``parallel``); a step of fewer is over too soon.
+SHARED = 32
 
 #: The slots of two options that every rule has.
 AVERAGE = "model_variables_moving_average"
@@ -89,6 +94,9 @@ class Optimizer(Settings):
         self.state: dict[str, Array] = {}
         self.rate = 0.0
         self._plan: list[Stretch] = []
+        self._pieces: list[tuple[int, slice]] = []
+        self._slots: tuple[str, ...] = ()
+        self._in_order = True
         self._planned_for: tuple[Any, ...] = ()
 
     # The rule: what a subclass defines ----------------------------------------------------------------------
@@ -168,7 +176,10 @@ class Optimizer(Settings):
                 self.state[slot] = self.state[slot].astype(theta.dtype, copy=False)
             else:
                 self.state[slot] = theta.copy() if slot == AVERAGE else np.full_like(theta, self.initial(slot))
-        self._scratch = np.empty((2, min(BLOCK, theta.size)), dtype=theta.dtype)
+        self._slots = self.slots
+        self._pieces = [(i, block) for i, stretch in enumerate(plan) for block in stretch.blocks]
+        # A rule of the user's may draw random numbers, or count: it sees its blocks in order, one at a time.
+        self._in_order = not type(self).update.__module__.startswith("minibatch.")
         # A copy of the slices: those that the caller changes later are others.
         self._plan, self._planned_for = plan, (*key[:-1], slices if slices is None else dict(slices))
 
@@ -177,21 +188,27 @@ class Optimizer(Settings):
         self.prepare(theta.dtype)
         scales = self._scales(gradient)
         limit = self.clipvalue if self.clipvalue and self.clipvalue > 0 else None
-        slots = [self.state[slot] for slot in self.slots]
-        scratch, clipped = self._scratch
-        for i, stretch in enumerate(self._plan):
-            for block in stretch.blocks:
-                t, g = theta[block], gradient[block]
-                free = scratch[: g.size]
-                if scales:
-                    g = np.multiply(g, scales[i], out=clipped[: g.size])
-                elif limit:
-                    g = np.clip(g, -limit, limit, out=clipped[: g.size])
-                if stretch.decays:
-                    np.multiply(t, self.weight_decay or 0.0, out=free)
-                    free *= self.rate
-                    t -= free
-                self.update(t, g, *[slot[block] for slot in slots], free)
+        slots = [self.state[slot] for slot in self._slots]
+
+        def move(piece: tuple[int, slice]) -> None:
+            i, block = piece
+            t, g = theta[block], gradient[block]
+            free = memory.scratch("step", t.shape, t.dtype)
+            if scales:
+                g = np.multiply(g, scales[i], out=memory.scratch("clipped", t.shape, t.dtype))
+            elif limit:
+                g = np.clip(g, -limit, limit, out=memory.scratch("clipped", t.shape, t.dtype))
+            if self._plan[i].decays:
+                np.multiply(t, self.weight_decay or 0.0, out=free)
+                free *= self.rate
+                t -= free
+            self.update(t, g, *[slot[block] for slot in slots], free)
+
+        if self._in_order or len(self._pieces) < SHARED:
+            for piece in self._pieces:
+                move(piece)
+        else:
+            each(move, self._pieces)
 
     def _scales(self, gradient: Array) -> list[float]:
         """Return each stretch's factor for the gradient; nothing if none is too long."""
@@ -229,9 +246,10 @@ class Optimizer(Settings):
         # In theta's own float type, as in Keras, so that the two weights add up to one there.
         real = theta.dtype.type
         kept = real(self.ema_momentum if self.iterations else 0)
-        average, scratch = self.state[AVERAGE], self._scratch[0]
-        for block in (block for run in self._plan for block in run.blocks):
-            piece, new = average[block], scratch[: block.stop - block.start]
+        average = self.state[AVERAGE]
+        for _, block in self._pieces:
+            piece = average[block]
+            new = memory.scratch("step", piece.shape, piece.dtype)
             np.multiply(theta[block], real(1) - kept, out=new)
             piece *= kept
             piece += new

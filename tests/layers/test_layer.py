@@ -136,3 +136,68 @@ def test_every_layer_here_is_checked_by_differences() -> None:
         and not re.search(rf"\b{item.__name__}\b", checked)
     ]
     assert not unchecked
+
+
+class Lists(mb.layers.Dense):
+    """A Dense whose cache holds z, and whose gradients are doubled: what it overrides is what is run."""
+
+    def linear(self, x, training):
+        z, cache = super().linear(x, training)
+        return z, (cache, z)
+
+    def linear_backward(self, dz, cache):
+        x, z = cache
+        assert (z < 0).any()  # before the activation
+        dx = super().linear_backward(2 * dz, x)
+        return dx
+
+
+def test_a_subclass_that_overrides_a_half_is_heeded(rng: np.random.Generator) -> None:
+    x, y = rng.normal(size=(8, 3)), rng.normal(size=(8, 5))
+    gradients = []
+    for kind in (mb.layers.Dense, Lists):
+        model = mb.Sequential(
+            [mb.Input((3,)), kind(5, "relu", kernel_initializer=mb.initializers.GlorotUniform(3))]
+        )
+        model.compile("sgd", "mse")
+        gradients.append(model.loss_and_gradient(x, y)[1])
+    np.testing.assert_array_equal(gradients[1], 2 * gradients[0])
+    assert mb.layers.Dense.owns_z
+    assert not Lists.owns_z
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: [mb.layers.Flatten(), mb.layers.Dense(4, "relu"), mb.layers.Dense(2)],
+        lambda: [mb.layers.Conv2D(3, 2, activation="relu"), mb.layers.Flatten(), mb.layers.Dense(2)],
+        lambda: [mb.layers.DepthwiseConv2D(2), mb.layers.Flatten(), mb.layers.Dense(2)],
+        lambda: [mb.layers.Rescaling(2.0), mb.layers.BatchNormalization(), mb.layers.Flatten(), mb.layers.Dense(2)],
+    ],
+)
+def test_without_the_gradient_by_the_input_the_others_are_the_same(make, rng: np.random.Generator) -> None:
+    model = mb.Sequential([mb.Input((5, 5, 2)), *make()])
+    model.compile("sgd", "mse")
+    x = rng.normal(size=(6, 5, 5, 2)).astype(np.float32)
+    y, caches = model.forward([x], training=True)
+    dy = rng.normal(size=y[0].shape).astype(np.float32)
+    (dx,) = model.backward([dy], caches, [False])
+    expected = model.parameters.gradient.copy()
+    assert dx is not None
+    assert expected.any()
+    model.parameters.gradient[...] = 9
+    assert model.backward([dy], caches, [False], by_inputs=False) == [None]
+    np.testing.assert_array_equal(model.parameters.gradient, expected)
+
+
+def test_a_branch_around_the_weights_gets_no_gradient_and_harms_none(rng: np.random.Generator) -> None:
+    """x and Dense(x) meet in an Add: x needs no gradient, and the weights' is that of the branch alone."""
+    x = mb.Input((3,))
+    dense = mb.layers.Dense(3)
+    model = mb.Model(x, mb.layers.Add()([dense(x), x]))
+    model.compile("sgd", "mse")
+    inputs = rng.normal(size=(4, 3)).astype(np.float32)
+    caches = model.forward([inputs], training=True)[1]
+    dy = rng.normal(size=(4, 3)).astype(np.float32)
+    model.backward([dy], caches, [False], by_inputs=False)
+    np.testing.assert_allclose(dense.kernel.gradient, inputs.T @ dy, rtol=1e-5)

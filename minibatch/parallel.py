@@ -1,0 +1,167 @@
+"""Pieces of one piece of work, done side by side by the processors that are free.
+
+NumPy lets go of Python's lock while it computes, so threads of Python can share a batch: each takes a few samples,
+and BLAS runs on one thread inside each. The pieces are the same however many threads there are, and each writes to
+a place of its own; so the result is the same, bit for bit, on one processor and on eight, alone and beside other
+processes. A thread that the system runs late only finds less left to do: nobody waits for a piece that nobody has
+begun.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+import numpy as np
+
+from minibatch.blas import one_blas_thread
+
+Piece = TypeVar("Piece")
+
+
+class _Job:
+    """Pieces that are being done; whoever comes takes the next."""
+
+    def __init__(self, task: Callable[[Any], None], pieces: Iterator[Any]) -> None:
+        self.task, self.pieces = task, pieces
+        self.lock = threading.Lock()
+        self.over = False
+        self.helpers = 0
+        self.finished = threading.Event()
+        self.error: BaseException | None = None
+        self.numeric = np.geterr()  # NumPy keeps these for each thread
+
+    def work(self) -> None:
+        """Do pieces until there are none left."""
+        try:
+            while self.error is None:
+                with self.lock:
+                    piece = next(self.pieces, self)
+                if piece is self:
+                    return
+                self.task(piece)
+        except BaseException as error:
+            self.error = error
+
+    def help(self) -> None:
+        """Do pieces, if the job is not over yet."""
+        with self.lock:
+            if self.over:
+                return
+            self.helpers += 1
+        with np.errstate(**self.numeric):
+            self.work()
+        with self.lock:
+            self.helpers -= 1
+            if self.over and not self.helpers:
+                self.finished.set()
+
+    def end(self) -> None:
+        """Wait for those who are still at a piece; raise what went wrong."""
+        with self.lock:
+            self.over = True
+            waiting = self.helpers > 0
+        if waiting:
+            self.finished.wait()
+        if self.error is not None:
+            raise self.error
+
+
+class _Helpers:
+    """Threads that wait for jobs. They are made when first needed, and made again in a forked process."""
+
+    def __init__(self) -> None:
+        self.jobs: SimpleQueue[_Job] = SimpleQueue()
+        self.running = 0
+        # As many threads as there are processors that this process may use.
+        self.processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self.free = threading.Lock()
+
+    def call(self, job: _Job, count: int) -> None:
+        """Hand a job to so many of them."""
+        while self.running < count:
+            threading.Thread(target=self._serve, name="minibatch", daemon=True).start()
+            self.running += 1
+        for _ in range(count):
+            self.jobs.put(job)
+
+    def _serve(self) -> None:
+        jobs = self.jobs
+        while True:
+            jobs.get().help()
+
+
+_helpers = _Helpers()
+_threads: int | None = None
+
+
+def _forget() -> None:
+    global _helpers
+    _helpers = _Helpers()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
+
+
+def threads() -> int:
+    """Return how many threads share the work of a large layer: by default, as many as there are processors."""
+    return _helpers.processors if _threads is None else _threads
+
+
+def set_threads(count: int | None) -> None:
+    """Let so many threads share the work of a large layer; None, as many as there are processors.
+
+    No result depends on it. (The threads of NumPy's BLAS are another matter; see ``minibatch.blas``.)
+
+    Raises
+    ------
+    ValueError
+        If it is not a positive integer or None.
+    """
+    global _threads
+    if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
+        raise ValueError(f"set_threads: expected a positive integer, or None for all processors; got {count!r}.")
+    _threads = count
+
+
+def each(task: Callable[[Piece], None], pieces: Iterable[Piece]) -> None:
+    """Run ``task`` on every piece, several at a time. Each must write to a place of its own.
+
+    Raises
+    ------
+    Exception
+        What a piece raised; the pieces that were not begun by then are left out.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x, y = np.arange(6.0), np.empty(6)
+    >>> def double(piece):
+    ...     np.multiply(x[piece], 2, out=y[piece])
+    >>> each(double, [slice(0, 2), slice(2, 4), slice(4, 5), slice(5, 6)])
+    >>> y
+    array([ 0.,  2.,  4.,  6.,  8., 10.])
+    """
+    pieces = list(pieces)
+    # To wake a thread takes longer than a small piece: each is to have two, at the least.
+    count = min(threads(), len(pieces) // 2)
+    with one_blas_thread():
+        # A job inside a job, or beside another thread's, is done alone: all processors are at work already.
+        if count < 2 or not _helpers.free.acquire(blocking=False):
+            for piece in pieces:
+                task(piece)
+            return
+        try:
+            job = _Job(task, iter(pieces))
+            _helpers.call(job, count - 1)
+            job.work()
+            job.end()
+        finally:
+            _helpers.free.release()
+
+
+__all__ = ["each", "set_threads", "threads"]

@@ -1,0 +1,107 @@
+"""Memory that is handed out again: only when nobody can see it."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minibatch as mb
+from minibatch import memory
+from minibatch.memory import LARGE, Kept
+
+SHAPE = (LARGE // 4, 2)
+
+
+def test_memory_nobody_refers_to_is_handed_out_again() -> None:
+    kept = Kept()
+    first = kept.empty(SHAPE, np.float32)
+    place = first.ctypes.data
+    assert first.shape == SHAPE
+    assert first.dtype == np.float32
+    assert first.flags.c_contiguous
+    del first
+    assert kept.empty(SHAPE, np.float32).ctypes.data == place
+    assert kept.empty((LARGE // 8, 3), np.float32).ctypes.data == place  # a shorter one, and of another shape
+
+
+@pytest.mark.parametrize(
+    "look", [lambda a: a[5:], lambda a: a.T, lambda a: a.reshape(-1).view(np.uint8), memoryview]
+)
+def test_memory_that_somebody_sees_is_not(look: object) -> None:
+    kept = Kept()
+    first = kept.empty(SHAPE, np.float32)
+    first.fill(1)
+    seen = look(first)
+    del first
+    kept.empty(SHAPE, np.float32).fill(2)
+    assert (np.asarray(seen).view(np.float32) == 1).all() if isinstance(seen, np.ndarray) else seen[0, 0] == 1
+
+
+def test_a_small_array_does_not_hold_a_large_block() -> None:
+    kept = Kept()
+    large = kept.empty((8 * LARGE,), np.uint8)
+    place = large.ctypes.data
+    del large
+    assert kept.empty((2 * LARGE,), np.uint8).ctypes.data != place
+
+
+def test_release_gives_back_what_is_free_and_keeps_what_is_not() -> None:
+    kept = Kept()
+    held = kept.empty(SHAPE, np.float32)
+    kept.empty((3 * LARGE,), np.uint8)
+    kept.release()
+    assert len(kept._blocks) == 1
+    held.fill(3)
+    kept.empty(SHAPE, np.float32).fill(4)
+    assert (held == 3).all()
+
+
+@given(
+    sizes=st.lists(st.integers(1, 5), min_size=1, max_size=20),
+    drop=st.lists(st.booleans(), min_size=20, max_size=20),
+)
+def test_no_two_that_are_held_overlap(sizes: list[int], drop: list[bool]) -> None:
+    kept = Kept()
+    held: list[tuple[int, np.ndarray]] = []
+    for number, (size, gone) in enumerate(zip(sizes, drop, strict=False)):
+        array = kept.empty((size * LARGE // 4,), np.float32)
+        array.fill(number)
+        held.append((number, array))
+        if gone:
+            held.pop(0)
+        del array
+        for value, earlier in held:
+            assert (earlier == value).all()
+
+
+def test_scratch_is_each_threads_own_and_each_purposes() -> None:
+    mine = memory.scratch("test", (3, 4), np.float32)
+    assert memory.scratch("test", (3, 4), np.float32) is mine
+    assert np.shares_memory(mine, memory.scratch("test", (12,), np.float32))
+    assert not np.shares_memory(mine, memory.scratch("another test", (3, 4), np.float32))
+    larger = memory.scratch("test", (30, 40), np.float32)
+    assert np.shares_memory(larger, memory.scratch("test", (3, 4), np.float32))
+    others: list[np.ndarray] = []
+    thread = threading.Thread(target=lambda: others.append(memory.scratch("test", (3, 4), np.float32)))
+    thread.start()
+    thread.join()
+    assert not np.shares_memory(others[0], memory.scratch("test", (3, 4), np.float32))
+
+
+def test_outputs_kept_from_a_forward_pass_stay_what_they_were() -> None:
+    rng = np.random.default_rng(0)
+    layers = [mb.layers.Conv2D(16, 3, activation="relu"), mb.layers.MaxPooling2D(), mb.layers.Dropout(0.5)]
+    model = mb.Sequential([mb.Input((24, 24, 8)), *layers])
+    x = [rng.normal(size=(32, 24, 24, 8)).astype(np.float32) for _ in range(3)]
+    outputs = [model.forward([part], training=True) for part in x]
+    copies = [(y[0].copy(), [np.array(c[1]) for c in caches[:1]]) for y, caches in outputs]
+    for part in x:
+        y, caches = model.forward([part], training=True)
+        model.backward([np.ones_like(y[0])], caches, [False])
+    for (y, caches), (y_copy, z_copy) in zip(outputs, copies, strict=True):
+        np.testing.assert_array_equal(y[0], y_copy)
+        np.testing.assert_array_equal(caches[0][1], z_copy[0])
