@@ -2,14 +2,16 @@
 
     python benchmarks/batching.py [--quick] [--memmap-gib 4]
 
-Each figure is the best of several passes, after one that warms up; peers run in the same process, in turn. PyTorch
-and pandas belong to no extra: without PyTorch its rows are left out, and the table says so.
+Peers run in the same process, after a pass that warms up. Where the ratio is to the speed of memory, they take
+turns, pass by pass, and a figure is the median of its passes; elsewhere it is the best of them. PyTorch belongs to
+no extra: without it its rows are left out, and the table says so.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -38,6 +40,18 @@ def best(function: Callable[[], Any], passes: int = 5) -> float:
     return min(times)
 
 
+def taking_turns(functions: dict[str, Callable[[], Any]], passes: int = 9) -> dict[str, float]:
+    """Return the median seconds of each of several functions, which take turns, after one call each to warm up."""
+    times: dict[str, list[float]] = {name: [] for name in functions}
+    names = list(functions)
+    for k in range(passes + 1):
+        for name in names[k % len(names) :] + names[: k % len(names)]:  # each comes after each, in time
+            start = time.perf_counter()
+            functions[name]()
+            times[name].append(time.perf_counter() - start)
+    return {name: statistics.median(of_one[1:]) for name, of_one in times.items()}
+
+
 def run(batches: Iterable[Any]) -> None:
     for _ in batches:
         pass
@@ -52,43 +66,44 @@ def long_rows(quick: bool) -> None:
     for row_bytes in (3072, 12_288, 150_528):
         x = np.ones((total // row_bytes, row_bytes // 4), np.float32)
         whole = np.empty_like(x)
-        copy = best(lambda x=x, whole=whole: np.copyto(whole, x))
-        del whole
         print(f"\nRows of {row_bytes:,} bytes, {x.nbytes / GB:.1f} GB, shuffled; ratios to np.copyto's rate")
-        row("np.copyto, the whole array at once, in order", f"{x.nbytes / copy / GB:.1f} GB/s", "1.00")
-        for batch_size in (32, 128, 1024) if row_bytes < 100_000 else (8, 32):
+        for batch_size in {3072: (32, 128, 1024, 4096), 12_288: (32, 128, 512, 1024)}.get(row_bytes, (8, 32)):
+            batches = Batches(x, batch_size=batch_size, seed=0)
+            reusing = Batches(x, batch_size=batch_size, seed=0, reuse_buffer=True)
+            indices = batches.epoch_indices(0)
             out = np.empty((batch_size, x.shape[1]), np.float32)
-            stops = range(0, len(x) - batch_size + 1, batch_size)
 
-            def in_order(x: Any = x, out: Any = out, stops: Any = stops, size: int = batch_size) -> None:
-                for low in stops:
+            def into_one(x: Any = x, out: Any = out, size: int = batch_size) -> None:
+                for low in range(0, len(x) - size + 1, size):
                     np.copyto(out, x[low : low + size])
 
-            def indexed(x: Any = x, size: int = batch_size) -> None:
-                for rows in Batches(x, batch_size=size, seed=0).epoch_indices(0):
+            def indexed(x: Any = x, indices: Any = indices) -> None:
+                for rows in indices:
                     x[rows]
 
-            seconds = best(lambda x=x, size=batch_size: run(Batches(x, batch_size=size, seed=0)))
-            row(
-                f"Batches, B = {batch_size}",
-                f"{x.nbytes / seconds / GB:.1f} GB/s",
-                f"{copy / seconds:.2f}",
-                ">= 0.9",
-            )
-            if x[:batch_size].nbytes > 4e6:
-                reusing = Batches(x, batch_size=batch_size, seed=0, reuse_buffer=True)
-                seconds = best(lambda b=reusing: run(b))
-                rate = f"{x.nbytes / seconds / GB:.1f} GB/s"
-                row("  the same with reuse_buffer=True", rate, f"{copy / seconds:.2f}", ">= 0.9")
-            seconds = best(indexed)
-            row("  x[rows], the same rows", f"{x.nbytes / seconds / GB:.1f} GB/s", f"{copy / seconds:.2f}")
-            seconds = best(in_order)
-            row(
-                "  np.copyto into one batch, in order",
-                f"{x.nbytes / seconds / GB:.1f} GB/s",
-                f"{copy / seconds:.2f}",
-            )
-    print("  (copyto into one batch never leaves the cache with what it writes, and reads in order: no gather can)")
+            ours = f"Batches, B = {batch_size} ({batch_size * row_bytes / 1e6:.1f} MB)"
+            functions = {
+                "np.copyto, the whole array at once, in order": lambda x=x, whole=whole: np.copyto(whole, x),
+                ours: lambda b=batches: run(b.epoch(0)),
+                "  the same with reuse_buffer=True": lambda b=reusing: run(b.epoch(0)),
+                "  x[rows], the same rows": indexed,
+                "  np.copyto into one batch, in order": into_one,
+            }
+            seconds = taking_turns(functions, passes=3 if quick else 9)
+            copy = next(iter(seconds.values()))
+            for what, of_one in seconds.items():
+                rate = f"{x.nbytes / of_one / GB:.1f} GB/s"
+                row(what, rate, f"{copy / of_one:.2f}", ">= 0.9" if what == ours else "")
+        functions = {
+            "x.copy(): np.copyto into fresh memory": lambda x=x: x.copy(),
+            "  the last batches, all kept: into fresh memory": lambda b=batches: list(b.epoch(0)),
+        }
+        seconds = taking_turns(functions, passes=3)
+        fresh = next(iter(seconds.values()))
+        for what, of_one in seconds.items():
+            row(what, f"{x.nbytes / of_one / GB:.1f} GB/s", f"{fresh / of_one:.2f}")
+    print("  (np.copyto writes into memory that is there already, as Batches do once an earlier batch is let go;")
+    print("  into one batch, it never leaves the cache with what it writes, and reads in order: no gather can)")
 
 
 def short_rows(quick: bool) -> None:
@@ -139,28 +154,30 @@ def short_rows(quick: bool) -> None:
 def images(quick: bool) -> None:
     n = 60_000 if quick else 240_000
     x = np.random.default_rng(0).integers(0, 256, (n, 28, 28), np.uint8)
-    source = np.ones((60_000, 784), np.float32)
+    source = np.ones((n, 784), np.float32)
     target = np.empty_like(source)
-    copy = source.nbytes / best(lambda: np.copyto(target, source))
-    out_bytes = x.size * 4
     print(f"\nuint8 images 28 x 28 to float32 / 255, {n:,}, shuffled; GB/s of output, ratios to np.copyto's")
-    row("np.copyto of float32", f"{copy / GB:.1f} GB/s", "1.00")
     for batch_size in (32, 128, 1024):
-        ours = out_bytes / best(lambda size=batch_size: run(Batches(x, batch_size=size, seed=0, scale=1 / 255)))
+        batches = Batches(x, batch_size=batch_size, seed=0, scale=1 / 255)
 
-        def expression(size: int = batch_size) -> None:
-            for rows in Batches(x, batch_size=size, seed=0).epoch_indices(0):
+        def expression(batches: Any = batches) -> None:
+            for rows in batches.epoch_indices(0):
                 x[rows].astype(np.float32) * np.float32(1 / 255)
 
-        theirs = out_bytes / best(expression, 2)
-        row(f"Batches(scale=1/255), B = {batch_size}", f"{ours / GB:.1f} GB/s", f"{ours / copy:.2f}", ">= 2")
-        ratio = f"{ours / theirs:.2f}"
-        row(
-            "  x[rows].astype(float32) * (1/255)",
-            f"{theirs / GB:.1f} GB/s",
-            f"{theirs / copy:.2f}",
-            f"ours {ratio}x, >= 3",
+        seconds = taking_turns(
+            {
+                "copy": lambda: np.copyto(target, source),
+                "batches": lambda b=batches: run(b.epoch(0)),
+                "expression": expression,
+            },
+            passes=3 if quick else 9,
         )
+        rate = {name: f"{source.nbytes / of_one / GB:.1f} GB/s" for name, of_one in seconds.items()}
+        ratio = {name: f"{seconds['copy'] / of_one:.2f}" for name, of_one in seconds.items()}
+        row("np.copyto of as much float32", rate["copy"], ratio["copy"])
+        row(f"Batches(scale=1/255), B = {batch_size}", rate["batches"], ratio["batches"], ">= 2")
+        ours = f"ours {seconds['expression'] / seconds['batches']:.2f}x, >= 3"
+        row("  x[rows].astype(float32) * (1/255)", rate["expression"], ratio["expression"], ours)
 
 
 def orders(quick: bool) -> None:

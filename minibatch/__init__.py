@@ -12,45 +12,63 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from minibatch import (
-    activations,
-    batching,
-    callbacks,
-    config,
-    data,
-    datasets,
-    initializers,
-    layers,
-    losses,
-    metrics,
-    models,
-    optimizers,
-    regularizers,
-    saving,
-    utils,
-)
-from minibatch.batching import Batches
-from minibatch.initializers import Initializer
-from minibatch.layers import Input, Layer
-from minibatch.losses import Loss
-from minibatch.metrics import Metric
-from minibatch.models import Model, Sequential
-from minibatch.not_here import NOT_HERE
-from minibatch.optimizers import Optimizer
-from minibatch.regularizers import Regularizer
-
 if TYPE_CHECKING:
-    from minibatch import noise, plots
+    from minibatch import (
+        activations,
+        batching,
+        callbacks,
+        compare,
+        config,
+        data,
+        datasets,
+        initializers,
+        layers,
+        losses,
+        metrics,
+        models,
+        noise,
+        optimizers,
+        plots,
+        regularizers,
+        saving,
+        utils,
+    )
+    from minibatch.batching import Batches
+    from minibatch.initializers import Initializer
+    from minibatch.layers import Input, Layer
+    from minibatch.losses import Loss
+    from minibatch.metrics import Metric
+    from minibatch.models import Model, Sequential
+    from minibatch.optimizers import Optimizer
+    from minibatch.regularizers import Regularizer
 
 __version__ = "0.1.0"
 
-#: Rooms that a training script does not need, loaded when first asked for.
-_LAZY = ("noise", "plots")
+#: What stands here beside the rooms, and the room that it is from. Rooms are loaded when first asked for: a script
+#: that trains needs few of them, and one that asks for the version none.
+_FROM = {
+    "Batches": "batching",
+    "Initializer": "initializers",
+    "Input": "layers",
+    "Layer": "layers",
+    "Loss": "losses",
+    "Metric": "metrics",
+    "Model": "models",
+    "Optimizer": "optimizers",
+    "Regularizer": "regularizers",
+    "Sequential": "models",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name in _LAZY:
+    if name in _FROM:
+        item = getattr(importlib.import_module(f"minibatch.{_FROM[name]}"), name)
+        globals()[name] = item
+        return item
+    if name in __all__:
         return importlib.import_module(f"minibatch.{name}")
+    from minibatch.not_here import NOT_HERE
+
     raise NOT_HERE.attribute_error(name, __all__)
 
 
@@ -72,6 +90,7 @@ __all__ = [
     "activations",
     "batching",
     "callbacks",
+    "compare",
     "config",
     "data",
     "datasets",

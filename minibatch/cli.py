@@ -22,6 +22,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_demo(commands)
     _add_arithmetic(commands)
+    _add_compare(commands)
+    _add_bench(commands)
     arguments = parser.parse_args(argv)
     try:
         status: int = arguments.run(arguments)
@@ -120,6 +122,37 @@ def _arithmetic(arguments: argparse.Namespace) -> int:
     from minibatch.batching import arithmetic_table
 
     say(arithmetic_table(arguments.n_samples, arguments.batch_size, arguments.epochs))
+    return 0
+
+
+def _add_compare(commands: Any) -> None:
+    from minibatch.compare import command
+
+    compare = commands.add_parser(
+        "compare",
+        help="the same training here and in Keras, step by step, on CPU or GPU",
+        description="Train one model in minibatch and in Keras, from the same weights on the same batches, and "
+        "show how far they agree and how fast each is: a table, figures (PNG), a report (HTML), numbers (JSON).",
+    )
+    command.add_options(compare)
+    compare.set_defaults(run=command.run)
+
+
+def _add_bench(commands: Any) -> None:
+    bench = commands.add_parser(
+        "bench",
+        help="how fast this machine trains: here, in other libraries, and as matrix products alone",
+        description="Train, evaluate and predict with three small networks: a few minutes. Keras (on TensorFlow, "
+        "JAX and PyTorch), PyTorch and scikit-learn run beside this library where they are installed.",
+    )
+    bench.add_argument("--alone", action="store_true", help="only this library, and the matrix products alone")
+    bench.set_defaults(run=_bench)
+
+
+def _bench(arguments: argparse.Namespace) -> int:
+    from minibatch.bench import LIBRARIES, short_table
+
+    short_table(("minibatch", "matmul") if arguments.alone else LIBRARIES, say=say)
     return 0
 
 

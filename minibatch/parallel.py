@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from minibatch.blas import one_blas_thread
+from minibatch.typing import Array
 
 Piece = TypeVar("Piece")
 
@@ -70,14 +71,21 @@ class _Job:
             raise self.error
 
 
+def _as_many_as_there_are() -> int:
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+        if os.environ.get(name, "").isdigit():
+            return max(1, min(processors, int(os.environ[name])))
+    return processors
+
+
 class _Helpers:
     """Threads that wait for jobs. They are made when first needed, and made again in a forked process."""
 
     def __init__(self) -> None:
         self.jobs: SimpleQueue[_Job] = SimpleQueue()
         self.running = 0
-        # As many threads as there are processors that this process may use.
-        self.processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self.count = _as_many_as_there_are()
         self.free = threading.Lock()
 
     def call(self, job: _Job, count: int) -> None:
@@ -108,8 +116,12 @@ if hasattr(os, "register_at_fork"):
 
 
 def threads() -> int:
-    """Return how many threads share the work of a large layer: by default, as many as there are processors."""
-    return _helpers.processors if _threads is None else _threads
+    """Return how many threads share the work of a large layer.
+
+    By default as many as there are processors that this process may use; or fewer, where the environment says so
+    as it does to BLAS, by ``OPENBLAS_NUM_THREADS`` or ``OMP_NUM_THREADS``.
+    """
+    return _helpers.count if _threads is None else _threads
 
 
 def set_threads(count: int | None) -> None:
@@ -164,4 +176,29 @@ def each(task: Callable[[Piece], None], pieces: Iterable[Piece]) -> None:
             _helpers.free.release()
 
 
-__all__ = ["each", "set_threads", "threads"]
+#: Elementwise work is cut into pieces of so many numbers, a tenth of a millisecond's work.
+ELEMENTS = 1 << 18
+
+
+def elementwise(task: Callable[..., Any], *arrays: Array) -> None:
+    """Run ``task`` on arrays of one shape; on large ones, on pieces of them, as rows of numbers, several at a time.
+
+    It must write into one of them, entry by entry.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x, y = np.array([[1.0, -2.0]]), np.empty((1, 2))
+    >>> elementwise(lambda x, y: np.maximum(x, 0, out=y), x, y)
+    >>> y
+    array([[1., 0.]])
+    """
+    size = arrays[0].size
+    if size < 2 * ELEMENTS or not all(array.flags.c_contiguous for array in arrays):
+        task(*arrays)
+        return
+    rows = [array.reshape(-1) for array in arrays]
+    each(lambda start: task(*(row[start : start + ELEMENTS] for row in rows)), range(0, size, ELEMENTS))
+
+
+__all__ = ["each", "elementwise", "set_threads", "threads"]

@@ -189,3 +189,18 @@ def test_settings_forget_the_way_in_place() -> None:
     np.testing.assert_array_equal(f.over(z), [0, 0.5, 1])
     np.testing.assert_array_equal(z, [-1, 0.5, 3])
     assert mb.activations.relu.over(z) is z
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_relu_of_a_large_array_is_that_of_its_pieces(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("minibatch.parallel._threads", threads)
+    monkeypatch.setattr("minibatch.parallel.ELEMENTS", 1000)
+    monkeypatch.setattr("minibatch.memory.LARGE", 4000)
+    rng = np.random.default_rng(0)
+    z, dy = (rng.normal(size=(37, 11, 13)).astype(np.float32) for _ in range(2))
+    z[0, 0, 0], z[0, 0, 1] = np.nan, 0
+    relu = mb.activations.relu
+    y = relu.over(z.copy())
+    np.testing.assert_array_equal(y, np.maximum(z, 0))
+    for either in (z, y, z.transpose(2, 1, 0).copy().transpose(2, 1, 0)):  # the last one is not contiguous
+        np.testing.assert_array_equal(relu.backward(dy, either, y), dy * (z > 0))

@@ -10,9 +10,14 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
+#: They train in Keras too, in processes of its own: half a minute each.
+SLOW = {"compare_with_keras", "keras_replayed_order"}
 
 
-@pytest.mark.parametrize("script", EXAMPLES, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "script",
+    [pytest.param(path, id=path.stem, marks=[pytest.mark.slow] * (path.stem in SLOW)) for path in EXAMPLES],
+)
 def test_example_runs(script, tmp_path):
     environment = {**os.environ, "MPLBACKEND": "Agg", "PYTHONWARNINGS": "error", "PYTHONUTF8": "1"}
     done = subprocess.run(

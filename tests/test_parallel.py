@@ -87,6 +87,14 @@ def test_set_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 1 <= parallel.threads() <= (os.cpu_count() or 1)
 
 
+@pytest.mark.parametrize(("said", "count"), [("1", 1), ("0", 1), ("2", 2), ("many", 8), ("99", 8)])
+def test_the_environment_may_ask_for_fewer_threads(said: str, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: range(8), raising=False)
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", said)
+    assert parallel._as_many_as_there_are() == count
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_forked_process_makes_threads_of_its_own() -> None:

@@ -11,6 +11,7 @@ from minibatch import memory
 from minibatch.activations.activation import activation
 from minibatch.activations.erf import erf
 from minibatch.activations.squashing import hard_sigmoid, sigmoid, tanh
+from minibatch.parallel import elementwise
 from minibatch.typing import Array
 
 
@@ -42,7 +43,10 @@ def relu(z: Array, negative_slope: float = 0.0, max_value: float | None = None, 
 @relu.in_place
 def _(z: Array) -> Array:
     # y > 0 where z > 0: the gradient may look at either.
-    return np.maximum(z, 0, out=z)
+    if z.nbytes < memory.LARGE:
+        return np.maximum(z, 0, out=z)
+    elementwise(lambda z: np.maximum(z, 0, out=z), z)
+    return z
 
 
 @relu.gradient
@@ -54,9 +58,14 @@ def _(
     max_value: float | None = None,
     threshold: float = 0.0,
 ) -> Array:
+    if dy.nbytes >= memory.LARGE and not (negative_slope or threshold) and max_value is None:
+        # dy (z > 0), as below, for a large array: in memory that is kept, and in pieces.
+        dz = memory.empty(dy.shape, dy.dtype)
+        elementwise(lambda dy, z, dz: np.multiply(dy, z > 0, out=dz), dy, z, dz)
+        return dz
     above = z > threshold
     through = above if max_value is None else above & (z >= 0) & (z <= max_value)
-    dz = np.multiply(dy, through, out=memory.like(dy))
+    dz = dy * through
     return dz + negative_slope * dy * ~above if negative_slope else dz
 
 

@@ -60,7 +60,7 @@ class Batches:
     Attributes
     ----------
     n_samples, batch_size : int
-        N and B (B resolved: never None or "full").
+        N and B (B resolved: never None or "full"; the present one, after ``resize``).
     x, y, shuffle, remainder, seed, buffer_size, sample_weight, scale, reuse_buffer
         As given, or drawn.
 
@@ -102,6 +102,8 @@ class Batches:
         self.scale, self.reuse_buffer = None if scale is None else float(scale), bool(reuse_buffer)
         self._sources, self.n_samples = open_sources(x, y, sample_weight, scale)
         self.batch_size = arithmetic.resolve_batch_size(batch_size, self.n_samples)
+        self._made_with = self.batch_size  # what ``resize`` may have changed since
+        self._cut: tuple[int, list[tuple[int, int]]] = (-1, [])  # an epoch, and its batches before the last resize
         self.shuffle = order.check_shuffle(shuffle)
         if (self.shuffle == "buffer") != (buffer_size is not None):
             raise ValueError(f'buffer_size goes with shuffle="buffer"; got {buffer_size!r}, shuffle={shuffle!r}.')
@@ -135,7 +137,15 @@ class Batches:
 
     def steps(self, k: int) -> int:
         """Return the number of batches of epoch k."""
-        return arithmetic.steps_per_epoch(self.n_samples, self.batch_size, self.remainder, epoch=k)
+        return sum(count for _, count in self._runs(k))
+
+    def _runs(self, k: int) -> list[tuple[int, int]]:
+        """Return epoch k as runs (see ``arithmetic.runs``); of one that was resized the rest has the new size."""
+        before = self._cut[1] if self._cut[0] == k else []
+        rest = self.n_samples - sum(size * count for size, count in before)
+        if rest < 1:
+            return before
+        return before + arithmetic.runs(rest, self.batch_size, self.remainder, epoch=k)
 
     def order(self, k: int) -> Indices:
         """Return the order of epoch k's samples, before they are cut into batches: (N,) intp."""
@@ -156,9 +166,8 @@ class Batches:
 
     def epoch_indices(self, k: int) -> list[Indices]:
         """Return the indices of the samples in each of epoch k's batches, a list of (size,) intp."""
-        parts = arithmetic.runs(self.n_samples, self.batch_size, self.remainder, epoch=k)
         rows, low, batches = self._rows(k), 0, []
-        for size, count in parts:
+        for size, count in self._runs(k):
             batches += list(rows[low : low + size * count].reshape(count, size))
             low += size * count
         return batches
@@ -201,7 +210,7 @@ class Batches:
         """Cut epoch k, from batch ``start``, into blocks: (batch size, batches, their rows and some beyond)."""
         rows, low = self._rows(k), 0
         row_bytes = sum(s.dtype.itemsize * math.prod(s.shape) for s in self._sources.values())
-        for size, count in arithmetic.runs(self.n_samples, self.batch_size, self.remainder, epoch=k):
+        for size, count in self._runs(k):
             per_block = min(max(BLOCK_BYTES // max(size * row_bytes, 1), 1), BLOCK_BATCHES)
             skipped = min(start, count)
             start -= skipped
@@ -215,7 +224,7 @@ class Batches:
         """Return the rows of epoch k's batches, one batch after the other."""
         N, B = self.n_samples, self.batch_size
         if self.remainder == "wrap":
-            return np.resize(self.order(k), self.steps(k) * B)
+            return np.resize(self.order(k), sum(size * count for size, count in self._runs(k)))
         if self.remainder != "carry":
             return self.order(k)
         # Batches are cut from the orders of all epochs, laid end to end: epoch k has those that end in it.
@@ -233,10 +242,51 @@ class Batches:
         return self._counted(batches, k, start)
 
     def _counted(self, batches: Iterator[Any], k: int, start: int) -> Iterator[Any]:
-        for step, batch in enumerate(batches, start + 1):
-            self._position = k, step
-            yield batch
+        step = start
+        while True:
+            size = self.batch_size
+            for step, batch in enumerate(batches, step + 1):  # noqa: B020 - it goes on from where it was
+                self._position = k, step
+                yield batch
+                if self.batch_size != size:
+                    batches = self._run(k, step)
+                    break
+            else:
+                break
         self._position = k + 1, 0
+
+    def resize(self, batch_size: SupportsIndex | str | None) -> None:
+        """Cut what is to come into batches of another size: the rest of the epoch under way, and all later epochs.
+
+        The order of the samples stays; the remainder policy is that of what is left.
+
+        Raises
+        ------
+        ValueError
+            If the order or the cut of an epoch hangs together with the batch size: ``shuffle="batch"``,
+            ``remainder="carry"``; or if there would be no batch.
+
+        Examples
+        --------
+        >>> batches = Batches(np.arange(9), batch_size=2, shuffle=False)
+        >>> for batch in batches:
+        ...     print(batch)
+        ...     batches.resize(4)
+        [0 1]
+        [2 3 4 5]
+        [6 7 8]
+        """
+        size = arithmetic.resolve_batch_size(batch_size, self.n_samples)
+        if self.shuffle == "batch" or self.remainder == "carry":
+            what = 'shuffle="batch"' if self.shuffle == "batch" else 'remainder="carry"'
+            raise ValueError(f"with {what} an epoch depends on its batch size: it cannot be changed in its course.")
+        if self.remainder == "drop" and size > self.n_samples:
+            raise ValueError(arithmetic.no_step_message(self.n_samples, size, self.remainder))
+        epoch, step = self._position
+        before: list[tuple[int, int]] = []
+        for run, count in self._runs(epoch):
+            before.append((run, min(count, max(0, step - sum(n for _, n in before)))))
+        self._cut, self.batch_size = (epoch, [run for run in before if run[1]]), size
 
     def state(self) -> dict[str, Any]:
         """Return what has been handed out so far, and the options that decide what comes next.
@@ -245,7 +295,7 @@ class Batches:
         -------
         dict
             Small, of plain numbers and strings (JSON will do): the epoch of the last iterator, how many
-            batches it has handed out (``step``), ``n_samples``, ``seed`` and the other options.
+            batches it has handed out (``step``), ``n_samples``, ``seed`` and the other options; "resized".
 
         Examples
         --------
@@ -258,8 +308,12 @@ class Batches:
         epoch, step = self._position
         if step and step >= self.steps(epoch):
             epoch, step = epoch + 1, 0
-        options = {name: getattr(self, name) for name in _OPTIONS}
-        return {"version": 1, "epoch": epoch, "step": step, "n_samples": self.n_samples, **options}
+        options = {name: getattr(self, name) for name in _OPTIONS} | {"batch_size": self._made_with}
+        state = {"version": 1, "epoch": epoch, "step": step, "n_samples": self.n_samples, **options}
+        if self.batch_size != self._made_with or self._cut[0] >= 0:
+            cut = [list(run) for run in self._cut[1]]
+            state["resized"] = {"batch_size": self.batch_size, "epoch": self._cut[0], "before": cut}
+        return state
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any], x: Any, y: Any = None, *, sample_weight: Any = None) -> Batches:
@@ -284,6 +338,10 @@ class Batches:
         batches = cls(x, y, sample_weight=sample_weight, **{name: state[name] for name in _OPTIONS})
         if batches.n_samples != state["n_samples"]:
             raise ValueError(f"The state is of {state['n_samples']} samples; x has {batches.n_samples}.")
+        resized = state.get("resized")
+        if resized is not None:
+            batches.batch_size = int(resized["batch_size"])
+            batches._cut = int(resized["epoch"]), [(int(size), int(count)) for size, count in resized["before"]]
         batches._next = batches._position = state["epoch"], state["step"]
         batches.epoch(*batches._next)  # checks that there is such a batch
         return batches

@@ -22,9 +22,13 @@ Gatherer: TypeAlias = Callable[[Indices, NDArray[Any]], None]
 
 # Rows of at least so many bytes go through the kernel.
 LONG_ROW = 1024
-# How far ahead the kernels ask for rows: far enough to hide a trip to memory, near enough to still be
-# in the first cache when their turn comes: so many bytes, but never more than so many rows.
-BYTES_AHEAD, ROWS_AHEAD = 6144, 16
+# How far ahead the kernels ask for memory: far enough to hide a trip to it, near enough that what comes is
+# still in the first cache when its turn comes. Words for the one that copies; for the one that converts, so
+# many bytes, but never more than so many rows.
+WORDS_AHEAD, BYTES_AHEAD, ROWS_AHEAD = 1024, 6144, 16
+# Batches of at least so many bytes are written past the cache: with the batch before them and what is read
+# for them, they hardly stay in it. Smaller ones are best left there, for whoever reads them next.
+STREAM_BYTES = 6 << 20
 
 
 def gather(x: NDArray[Any], rows: Indices) -> NDArray[Any]:
@@ -66,11 +70,12 @@ def gatherer(x: NDArray[Any]) -> Gatherer:
 
         return take
 
-    words, ahead = _words(x, row_bytes), rows_ahead(row_bytes)
+    words = _words(x, row_bytes)
     from minibatch.batching.kernels import gather_rows
 
     def copy(rows: Indices, out: NDArray[Any]) -> None:
-        gather_rows(words, rows, ahead, _words(out, row_bytes))
+        target = _words(out, row_bytes)
+        gather_rows(words, rows, WORDS_AHEAD, out.nbytes >= STREAM_BYTES and target.flags.aligned, target)
 
     return copy
 

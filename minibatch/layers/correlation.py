@@ -14,8 +14,6 @@ time, in memory that is kept, and made again where the gradient needs them: that
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 import numpy as np
 
 from minibatch import memory
@@ -47,32 +45,37 @@ def transposed_patches_times(x: Array, dz: Array, window: Window) -> Array:
 
 def scattered_back(dz: Array, kernel: Array, window: Window) -> Array:
     """Return dx: the entries of dA = dz W' go back to the pixels that they were taken from, and add up there."""
-    padded = np.zeros((len(dz), *window.padded, kernel.shape[2]), dtype=dz.dtype)
+    C, F = kernel.shape[2:]
+    padded = np.zeros((len(dz), *window.padded, C), dtype=dz.dtype)
     for i, j in window.entries:
-        window.seen_from(padded, i, j)[...] += dz @ kernel[i, j].T
+        sent = dz.reshape(-1, F) @ kernel[i, j].T
+        window.seen_from(padded, i, j)[...] += sent.reshape(*dz.shape[:-1], C)
     return window.crop(padded)
 
 
-# The same, a few images at a time ---------------------------------------------------------------------------------
+# The same, a few images at a time, or a band of rows of a large one -----------------------------------------------
+
+#: Which images, and which rows of positions in them.
+Piece = tuple[slice, slice]
 
 
-def rows_of_patches(x: Array, window: Window) -> Array:
-    """Return the patches of these images as rows, (n * OH * OW, h * w * C), in this thread's scratch memory."""
-    n, C = len(x), x.shape[-1]
-    padded = x
-    if window.padded != window.image:
-        padded = memory.scratch("padded", (n, *window.padded, C), x.dtype)
-        padded.fill(0)
-        window.crop(padded)[...] = x
-    A = memory.scratch("patches", (n, *window.positions, *window.size, C), x.dtype)
-    np.copyto(A, window.patches(padded))
-    return A.reshape(-1, window.size[0] * window.size[1] * C)
+def pieces(x: Array, window: Window) -> list[Piece]:
+    """Return how to cut a batch, so that the patches of a piece stay in the processor's cache: see ``blocks``."""
+    OH, OW = window.positions
+    row = OW * window.size[0] * window.size[1] * x.shape[-1] * x.itemsize
+    bands = [slice(band.start, min(band.stop, OH)) for band in blocks(OH, row)]
+    images = blocks(len(x), OH * row)
+    return [(few, band) for few in images for band in bands]
 
 
-def few_images(x: Array, window: Window) -> list[slice]:
-    """Return which images to take at a time: those whose patches stay in the processor's cache."""
-    bytes_each = x.itemsize * window.size[0] * window.size[1] * x.shape[-1]
-    return list(blocks(len(x), window.positions[0] * window.positions[1] * bytes_each))
+def rows_of_patches(x: Array, window: Window, piece: Piece) -> Array:
+    """Return the patches of a piece as rows, (n * rows * OW, h * w * C), in this thread's scratch memory."""
+    few, band = piece
+    seen = window.rows_seen(x[few], band)
+    patches = window.patches(seen, band.stop - band.start)
+    A = memory.scratch("patches", patches.shape, x.dtype)
+    np.copyto(A, patches)
+    return A.reshape(-1, window.size[0] * window.size[1] * x.shape[-1])
 
 
 def correlate(x: Array, kernel: Array, window: Window, bias: Array | None = None) -> Array:
@@ -81,13 +84,13 @@ def correlate(x: Array, kernel: Array, window: Window, bias: Array | None = None
     W = kernel.reshape(-1, F)
     z = memory.empty((len(x), *window.positions, F), x.dtype)
 
-    def multiply(few: slice) -> None:
-        rows = z[few].reshape(-1, F)
-        np.matmul(rows_of_patches(x[few], window), W, out=rows)
+    def multiply(piece: Piece) -> None:
+        rows = z[piece].reshape(-1, F)  # a view: several images are taken whole, and bands from one
+        np.matmul(rows_of_patches(x, window, piece), W, out=rows)
         if bias is not None:
             rows += bias
 
-    each(multiply, few_images(x, window))
+    each(multiply, pieces(x, window))
     return z
 
 
@@ -96,46 +99,43 @@ def kernel_gradient(x: Array, dz: Array, window: Window) -> Array:
     C, F = x.shape[-1], dz.shape[-1]
     shape = (window.size[0] * window.size[1] * C, F)
 
-    def add_up(several: Sequence[slice], total: Array) -> None:
+    whole = pieces(x, window)
+    each_takes = -(-len(whole) // PARTS)
+    parts = [whole[i : i + each_takes] for i in range(0, len(whole), each_takes)]
+    totals = memory.empty((len(parts), *shape), dz.dtype)
+
+    def add_up(part: int) -> None:
         product = memory.scratch("product", shape, dz.dtype)
-        for k, few in enumerate(several):
-            np.matmul(rows_of_patches(x[few], window).T, dz[few].reshape(-1, F), out=product if k else total)
+        for k, piece in enumerate(parts[part]):
+            A = rows_of_patches(x, window, piece)
+            np.matmul(A.T, dz[piece].reshape(-1, F), out=product if k else totals[part])
             if k:
-                total += product
+                totals[part] += product
 
-    return sum_over(few_images(x, window), shape, dz.dtype, add_up).reshape(*window.size, C, F)
-
-
-def sum_over(
-    pieces: list[slice],
-    shape: tuple[int, ...],
-    dtype: np.dtype[np.generic],
-    add_up: Callable[[Sequence[slice], Array], None],
-) -> Array:
-    """Return the sum over all samples of an array of this shape, made of partial sums.
-
-    ``add_up(several, total)`` writes the sum over the samples of several pieces into ``total``.
-    """
-    each_takes = -(-len(pieces) // PARTS)
-    parts = [pieces[i : i + each_takes] for i in range(0, len(pieces), each_takes)]
-    totals = memory.empty((len(parts), *shape), dtype)
-    each(lambda k: add_up(parts[k], totals[k]), range(len(parts)))
-    total: Array = totals[0] if len(parts) == 1 else totals.sum(axis=0)
-    return total
+    each(add_up, range(len(parts)))
+    dW: Array = totals[0] if len(parts) == 1 else totals.sum(axis=0)
+    return dW.reshape(*window.size, C, F)
 
 
 def kernel_gradient_of_each(x: Array, dz: Array, window: Window) -> Array:
     """Return dL/dkernel of each sample alone, (N, h, w, C, F): dW_n = A_n' dz_n."""
     N, C, F = len(x), x.shape[-1], dz.shape[-1]
-    D = dz.reshape(N, -1, F)
     dW = np.empty((N, window.size[0] * window.size[1] * C, F), dtype=dz.dtype)
 
-    def multiply(few: slice) -> None:
-        A = rows_of_patches(x[few], window)
-        A_n = A.reshape(len(D[few]), -1, A.shape[-1])
-        np.matmul(A_n.transpose(0, 2, 1), D[few], out=dW[few])
+    whole = pieces(x, window)
+    bands = sum(few.start == 0 for few, _ in whole)
 
-    each(multiply, few_images(x, window))
+    def add_up(first: int) -> None:
+        for few, band in whole[first : first + bands]:
+            D = dz[few, band].reshape(len(x[few]), -1, F)
+            A = rows_of_patches(x, window, (few, band)).reshape(*D.shape[:2], -1)
+            product = A.transpose(0, 2, 1) @ D
+            if band.start:
+                dW[few] += product
+            else:
+                dW[few] = product
+
+    each(add_up, range(0, len(whole), bands))
     return dW.reshape(N, *window.size, C, F)
 
 

@@ -257,8 +257,8 @@ class ActivatedLayer(Layer):
     here takes what ``linear_backward`` takes, as does ``weights_backward``.
     """
 
-    #: Whether the z that ``linear`` returns is an array of its own, which the activation may write over: not x, nor a
-    #: part of the cache. A class that defines ``linear`` says so itself.
+    #: Whether the z that ``linear`` returns is an array of its own, which the activation may write over: not x, nor
+    #: a part of the cache. A class that defines ``linear`` says so itself.
     owns_z: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from minibatch import memory
 from minibatch.typing import Array
 
 #: Bytes that one turn over a few samples may make, so that they are in the processor's cache when they are used.
-BLOCK = 2**20
+BLOCK = 2**21
 
 Pair = tuple[int, int]
 
@@ -116,16 +117,34 @@ class Window:
         self.crop(around)[...] = x
         return around
 
+    def rows_seen(self, x: Array, band: slice) -> Array:
+        """Return the rows of the padded images (N, H, W, C) that a band of positions sees, in scratch memory."""
+        top = band.start * self.strides[0]
+        height = (band.stop - band.start - 1) * self.strides[0] + self.reach[0]
+        if self.padded == self.image:
+            return x[:, top : top + height]
+        (above, _), (left, _) = self.pads
+        seen = memory.scratch("padded", (len(x), height, self.padded[1], x.shape[-1]), x.dtype)
+        seen.fill(0)
+        first = max(top - above, 0)
+        last = max(first, min(top - above + height, self.image[0]))
+        offset = above - top
+        seen[:, first + offset : last + offset, left : left + self.image[1]] = x[:, first:last]
+        return seen
+
     def crop(self, padded: Array) -> Array:
         """Undo ``pad``: return the image inside, a view."""
         (top, _), (left, _) = self.pads
         return padded[:, top : top + self.image[0], left : left + self.image[1]]
 
-    def patches(self, padded: Array) -> Array:
-        """Return what the window sees at each position: (N, OH, OW, h, w, C), a view of the padded images."""
+    def patches(self, padded: Array, rows: int | None = None) -> Array:
+        """Return what the window sees at each position: (N, OH, OW, h, w, C), a view of the padded images.
+
+        ``rows`` is for a part of the padded images: how many rows of positions they have, in place of OH.
+        """
         (sy, sx), (dy, dx) = self.strides, self.dilation
         sample, row, column, channel = padded.strides
-        shape = (len(padded), *self.positions, *self.size, padded.shape[-1])
+        shape = (len(padded), rows or self.positions[0], self.positions[1], *self.size, padded.shape[-1])
         strides = (sample, row * sy, column * sx, row * dy, column * dx, channel)
         return np.lib.stride_tricks.as_strided(padded, shape, strides, writeable=False)
 

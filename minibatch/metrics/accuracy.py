@@ -9,7 +9,7 @@ import numpy as np
 from minibatch import config
 from minibatch.losses.crossentropy import kind_of_targets
 from minibatch.metrics.metric import paired, same_rank
-from minibatch.metrics.reduction import MeanMetricWrapper
+from minibatch.metrics.reduction import TRUTHS, MeanMetricWrapper
 from minibatch.typing import Array
 
 
@@ -40,6 +40,9 @@ def _best_is_label(y_true: Any, y_pred: Any) -> Array:
     p = np.asarray(y_pred)
     matches: Array = _labels(y_true, p) == p.argmax(axis=-1)
     return matches[..., 0] if matches.ndim > 1 and matches.shape[-1] == 1 else matches
+
+
+TRUTHS.append((sparse_categorical_accuracy, _best_is_label))
 
 
 def top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Array:
@@ -130,7 +133,6 @@ class SparseCategoricalAccuracy(MeanMetricWrapper):
     """The fraction of samples whose largest prediction is at the target's class number."""
 
     _direction = "up"
-    _counted = staticmethod(_best_is_label)
 
     def __init__(self, name: str | None = "sparse_categorical_accuracy", dtype: str | None = None) -> None:
         super().__init__(sparse_categorical_accuracy, name, dtype)

@@ -116,6 +116,10 @@ class Mean(Average):
             self.add(values, sample_weight)
 
 
+#: Functions that return ones and zeros, each with the one that returns truth values: these need only be counted.
+TRUTHS: list[tuple[Callable[..., Any], Callable[[Any, Any], Array]]] = []
+
+
 class MeanMetricWrapper(Average):
     """The mean over samples of a function of (y_true, y_pred): the shape that most metrics have.
 
@@ -138,23 +142,20 @@ class MeanMetricWrapper(Average):
     0.5
     """
 
-    #: The same as ``fn``, with truth values in place of ones and zeros; where there is one, they need only be
-    #: counted.
-    _counted: Callable[[Any, Any], Array] | None = None
-
     def __init__(
         self, fn: Callable[..., Any], name: str | None = None, dtype: str | None = None, **kwargs: Any
     ) -> None:
         self.fn = fn
         self._settings = kwargs
+        self._truth = None if kwargs else next((truth for known, truth in TRUTHS if known is fn), None)
         if isinstance(fn, Loss | LossFunction):
             self._direction = "down"
         super().__init__(dtype, name)
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in a batch."""
-        if self._counted is not None and sample_weight is None:
-            right = self._counted(y_true, y_pred)
+        if self._truth is not None and sample_weight is None:
+            right = self._truth(y_true, y_pred)
             if right.ndim == 1:
                 self.total += float(np.count_nonzero(right))
                 self.count += float(right.size)

@@ -119,7 +119,7 @@ class Feed:
             self._pass = None
 
     def resize(self, batch_size: int) -> None:
-        """Go on with batches of another size, from the next one on (see ``Batches.resize``); only over ``Batches``."""
+        """Go on with batches of another size from the next one on; only over ``Batches`` (see their ``resize``)."""
         assert self.batches is not None
         self.batches.resize(batch_size)
         self._resized = True
@@ -141,7 +141,8 @@ class Feed:
         """
         assert self.batches is not None
         old, new = state["batches"], self.batches.state()
-        differing = [key for key in new if key not in ("epoch", "step", "seed", "resized") and old.get(key) != new[key]]
+        moving = ("epoch", "step", "seed", "resized")
+        differing = [key for key in new if key not in moving and old.get(key) != new[key]]
         if differing:
             key = differing[0]
             raise ValueError(

@@ -6,7 +6,10 @@ tr(Sigma).
 """
 
 from minibatch.noise import curvature
+from minibatch.noise.adaptive import AdaptiveBatchSize
+from minibatch.noise.early_stopping import EarlyStoppingEB
 from minibatch.noise.measure import gradient_noise
+from minibatch.noise.monitor import GradientNoise
 from minibatch.noise.per_sample import per_sample_gradients
 from minibatch.noise.report import BatchNoise, EpochNoise, LayerNoise, NoiseReport
 from minibatch.noise.statistics import (
@@ -22,8 +25,11 @@ from minibatch.noise.statistics import (
 )
 
 __all__ = [
+    "AdaptiveBatchSize",
     "BatchNoise",
+    "EarlyStoppingEB",
     "EpochNoise",
+    "GradientNoise",
     "LayerNoise",
     "NoiseReport",
     "cosine_theory",

@@ -157,3 +157,23 @@ def test_a_metric_of_ones_own() -> None:
     model = mb.Sequential([mb.Input((2,)), mb.layers.Dense(1, kernel_initializer="zeros")])
     model.compile("sgd", "mse", metrics=[LargestError()])
     assert model.evaluate(np.ones((5, 2)), np.arange(5), batch_size=2, verbose=0) == [6.0, 4.0]
+
+
+@pytest.mark.parametrize("shape", [(7,), (7, 1), (7, 4)])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_an_accuracy_that_is_counted_is_the_mean_of_ones_and_zeros(
+    shape: tuple[int, ...], weighted: bool, rng: np.random.Generator
+) -> None:
+    """Truth values of class numbers are counted; the function beside them gives the ones and zeros themselves."""
+    y = rng.integers(3, size=shape)
+    p = rng.random((*shape, 3)) if len(shape) == 1 or shape[1] != 1 else rng.random((7, 3))
+    w = rng.random(7) if weighted else None
+    counted = mb.metrics.SparseCategoricalAccuracy()
+    plain = mb.metrics.MeanMetricWrapper(lambda a, b: mb.metrics.sparse_categorical_accuracy(a, b), name="plain")
+    assert counted._truth is not None
+    assert plain._truth is None
+    for _ in range(2):
+        counted.update_state(y, p, w)
+        plain.update_state(y, p, w)
+    assert counted.result() == plain.result()
+    assert 0 < counted.result() < 1

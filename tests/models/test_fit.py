@@ -248,3 +248,39 @@ def test_values_that_are_not_finite_are_a_warning_naming_the_first_row(bad: floa
 
 def test_large_finite_values_are_no_warning() -> None:
     constant().predict(np.full((4, 1), 3e38, np.float32), verbose=0)
+
+
+class Shifted(mb.layers.Layer):
+    """A user's layer in which samples meet: each is told from the mean of its batch."""
+
+    def forward(self, x, training=False):
+        return x - x.mean(axis=0), None
+
+    def backward(self, dy, cache):
+        return dy - dy.mean(axis=0)
+
+
+@pytest.mark.parametrize("n", [1, 7, 8, 61])
+@pytest.mark.parametrize("own", [False, True])
+def test_predict_is_the_batches_one_by_one_whatever_is_taken_together(n: int, own: bool) -> None:
+    class Outputs(mb.callbacks.Callback):
+        def on_predict_begin(self, logs=None):
+            self.calls, self.outputs = [], []
+
+        def on_predict_batch_begin(self, batch, logs=None):
+            self.calls.append(("begin", batch))
+
+        def on_predict_batch_end(self, batch, logs=None):
+            self.calls.append(("end", batch))
+            self.outputs.append(logs["outputs"].copy())
+
+    layers = [mb.layers.Dense(5, "relu"), *([Shifted()] if own else []), mb.layers.Dense(3, "softmax")]
+    model = mb.Sequential([mb.Input((4,)), *layers])
+    x = np.random.default_rng(0).normal(size=(n, 4)).astype(np.float32)
+    watcher = Outputs()
+    found = model.predict(x, batch_size=8, verbose=0, callbacks=[watcher])
+    one_by_one = [model.predict_on_batch(x[i : i + 8]) for i in range(0, n, 8)]
+    np.testing.assert_allclose(found, np.concatenate(one_by_one), rtol=1e-5, atol=1e-7)
+    assert watcher.calls == [(what, i) for i in range(len(one_by_one)) for what in ("begin", "end")]
+    np.testing.assert_array_equal(np.concatenate(watcher.outputs), found)
+    np.testing.assert_array_equal(model.predict(x, batch_size=8, verbose=0), found)  # watched or not

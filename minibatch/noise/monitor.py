@@ -1,0 +1,285 @@
+"""`GradientNoise`: what the gradients of a training say, measured while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from minibatch.callbacks.callback import Logs
+from minibatch.noise.kept import Kept
+from minibatch.noise.measuring import OF_SINGLE, OF_SPREAD, Measuring
+from minibatch.noise.per_sample import check_mean
+from minibatch.noise.plan import Plan
+from minibatch.noise.record import Record
+from minibatch.noise.samples import dense_layers
+from minibatch.noise.step import Averages
+from minibatch.noise.travel import Travel
+from minibatch.typing import Array
+from minibatch.utils.names import near_misses
+
+
+class GradientNoise(Measuring):
+    """Measures, as a fit goes on, how noisy its gradients are; and changes nothing in it.
+
+    The gradients of the single samples of a batch follow from what its backward pass has in hand anyway (see
+    ``PerSample``), so that most of the quantities cost a part of a step.
+
+    Parameters
+    ----------
+    every : int or "epoch", default 1
+        Measure at steps 1, 1 + every, 1 + 2 every, ...; "epoch": at the first step of each epoch.
+    quantities : list of str, or dict of str to int or "epoch", optional
+        What to measure, from the list below; a dict has an interval for each. By default all that the model allows,
+        at ``every``; the full gradient and the histograms, which take much longer than a step, once in an epoch.
+    batch : "current" or (x, y)
+        What to measure on: the batch that the step is made with, in its own backward pass; or these samples, in a
+        pass of their own, in inference mode, which makes the points of a series comparable.
+    full : (x, y), optional
+        The data whose gradient "cosine_to_full" compares with. By default what the fit is fed, if that is arrays or
+        ``Batches``.
+    population : {"finite", "infinite"}
+        Whether |G|^2 is that of the N samples that the batches are drawn from; or, as in McCandlish et al. 2018, of
+        an infinite population that they came from. Batches of a stream, or drawn with replacement, are of the
+        latter.
+    estimator : {"auto", "samples", "halves"}
+        How tr(Sigma) and |G|^2 are estimated: from the gradients of single samples, or from those of the batch and
+        of its halves, which take another pass (see ``two_batch_estimates``). "auto" takes the latter where single
+        samples have no gradient of their own: with BatchNormalization in training, where they meet in a batch.
+    decay : float in [0, 1), default 0.99
+        Of the running means of tr(Sigma) and |G|^2 that the noise scale is the ratio of: over about 100
+        measurements.
+    bins : int, default 60
+        Of the histograms.
+
+    Attributes
+    ----------
+    steps : dict of str to (ndarray, ndarray)
+        The steps, counted from 1, and the values of each quantity.
+    latest : dict of str to float
+        What was measured at the last step; empty if nothing was.
+    averages : Averages
+        The running means: ``averages.trace``, ``averages.grad_norm2``, ``averages.noise_scale``.
+
+    Raises
+    ------
+    ValueError
+        For an unknown quantity (the message lists near misses), an interval below 1, and other arguments out of
+        range; from ``fit``, if the loss of a batch is no mean over its samples.
+    TypeError
+        From ``fit``, if a quantity was asked for by name that needs the gradients of single samples, and a layer
+        has none.
+
+    Warns
+    -----
+    UserWarning
+        Once, where quantities of the default set cannot be measured: which, and why.
+
+    Notes
+    -----
+    The quantities, each with its formula in ``quantities``, ``elementwise`` or ``parabola``:
+
+    - "loss", "batch_size", "grad_norm": of the batch, from before the step.
+    - "trace", "grad_norm2": this step's estimates of tr(Sigma) and |G|^2; "noise_scale", "signal_to_noise": from
+      their running means.
+    - "norm_test", "inner_product_test", "orthogonality_test"; "cabs", a batch size; "gsnr"; "eb", above 0 where
+      training should stop.
+    - "cosine_to_previous": to the gradient of the step before; "cosine_to_full": to that of all samples, in
+      inference mode at the same weights.
+    - "update_size", "distance": of the weights after the step, from before it and from the start of the fit. (Of
+      plain SGD the update is taken to be -lr g, which it is to the rounding of the weights.)
+    - "alpha": where the step ended on the parabola along it. The next step's batch sees the end, so that it is
+    known
+      one step later, and is logged then; that of an epoch's last step is in the series alone.
+    - "histogram", "histogram_2d": of the entries of the g_i, and of these against the weights. Not in the logs.
+
+    They land in the batch logs of the steps at which they are measured, and in the epoch's logs and the history:
+    the mean of the epoch's measurements that are numbers (NaN if there was none), and for the noise scale its
+    value at the epoch's end. "loss" and "batch_size" are left out there. A fit begins a new series.
+
+    A sample's weight, and its class's, is a part of g_i; so is the gradient of the weights' penalties. A gradient
+    that is not finite gives NaN, which the running means leave out; so does, where a spread is needed, a batch of
+    one sample. Where the gradient is zero the noise scale is infinite.
+
+    Examples
+    --------
+    >>> import minibatch as mb
+    >>> import numpy as np
+    >>> x = np.arange(8.0)[:, None]
+    >>> line = mb.Sequential([mb.Input((1,)), mb.layers.Dense(1, kernel_initializer="zeros")])
+    >>> line.compile(mb.optimizers.SGD(0.01), "mse")
+    >>> monitor = mb.noise.GradientNoise(quantities=["noise_scale", "grad_norm"])
+    >>> history = line.fit(x, 2 * x[:, 0] + 1, batch_size=4, epochs=3, verbose=0, callbacks=[monitor])
+    >>> sorted(history.history)
+    ['grad_norm', 'loss', 'noise_scale']
+    >>> monitor.steps["grad_norm"][0]
+    array([1, 2, 3, 4, 5, 6])
+    """
+
+    def __init__(
+        self,
+        every: int | str = 1,
+        quantities: Any = None,
+        batch: Any = "current",
+        *,
+        full: Any = None,
+        population: str = "finite",
+        estimator: str = "auto",
+        decay: float = 0.99,
+        bins: int = 60,
+    ) -> None:
+        super().__init__(Plan(quantities, every), population, estimator)
+        if isinstance(batch, str) and batch != "current":
+            raise ValueError(f"batch must be 'current' or a pair (x, y); got {batch!r}.")
+        for name, pair in (("batch", batch), ("full", full)):
+            if not (pair is None or isinstance(pair, str)) and not (
+                isinstance(pair, tuple | list) and len(pair) == 2
+            ):
+                raise ValueError(f"{name} must be a pair (x, y); got {type(pair).__name__}.")
+        for name, value, known in (
+            ("population", population, ("finite", "infinite")),
+            ("estimator", estimator, ("auto", "samples", "halves")),
+        ):
+            if value not in known:
+                raise ValueError(f"unknown {name} {value!r}.{near_misses(str(value), known)}")
+        if not 0 <= decay < 1:
+            raise ValueError(f"decay must lie in [0, 1); got {decay!r}.")
+        self.batch, self.full = batch, full
+        self.decay, self.bins = decay, bins
+        self._begin()
+
+    def _begin(self) -> None:
+        self._forget()
+        self.record = Record(self.decay, self.bins)
+        self.latest: dict[str, float] = {}
+        self._first_of_epoch = True
+
+    # The fit ------------------------------------------------------------------------------------------------
+
+    def set_feed(self, feed: Any) -> None:
+        self._feed = feed
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        if self in self.model.watchers:  # a fit that ended in an error
+            self.model.watchers.remove(self)
+        self._begin()
+        model = self.model
+        if any(name in OF_SPREAD | OF_SINGLE for name in self.plan.intervals):
+            check_mean(model)
+        self._dense = dense_layers(model)
+        self._size = sum(weight.value.size for weight in model.trainable_weights)
+        self._reference = None if isinstance(self.batch, str) else model.checked(*self.batch)
+        self._full = [model.checked(*self.full)] if self.full is not None else self._feed
+        streams = self._feed is None or self._feed.batches is None
+        if "cosine_to_full" in self.plan.intervals and self.full is None and streams:
+            why = "the fit is not fed arrays or Batches, whose full gradient could be computed; give full=(x, y)."
+            self._leave_out(["cosine_to_full"], why, ValueError)
+        self.travel = Travel(model)
+        self.travel.begin()
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        self._feed = None
+        self._full = None
+        self._memory = {}
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        self._first_of_epoch = True
+        self._plain = self._reference is None and self.travel.is_plain()
+
+    def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        self.step += 1
+        self._wanted = self.plan.due(self.step, self._first_of_epoch)
+        self._first_of_epoch = False
+        self._opens = "alpha" in self._wanted
+        self._keeps = self.plan.may_be_due_after("cosine_to_previous", self.step)
+        closes = self.travel.open is not None
+        if self._wanted or self._keeps or closes:
+            single = closes or self._opens or not self._wanted.isdisjoint(OF_SINGLE)
+            spread = self.estimator != "halves" and not self._wanted.isdisjoint(OF_SPREAD)
+            self._collects = (single or spread) and not self._without_samples
+            self._samples = None
+            self.model.watchers.append(self)
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        self.latest = {}
+        if self not in self.model.watchers:
+            return
+        self.model.watchers.remove(self)
+        wanted, values, step, rate = self._wanted, self._values, self._measured, self.model.optimizer.rate
+        assert step is not None
+        if "cabs" in values:  # linear in the learning rate, which the step alone knows for certain
+            values["cabs"] *= rate
+        self._after_update(step, rate)
+        if self._late is not None:
+            number, alpha = self._late
+            self.record.series.add(number, {"alpha": alpha})
+        if wanted:
+            self.latest = {"loss": step.loss, "batch_size": step.batch_size, **values}
+            self.record.series.add(self.step, self.latest)
+        if logs is not None:
+            logs.update(values)
+            if self._late is not None:
+                logs["alpha"] = self._late[1]
+        self._late, self._samples, self._measured, self._values = None, None, None, {}
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        means = self.record.end_epoch(self.step, self.plan.intervals)
+        if logs is not None:
+            logs.update(means)
+
+    # The result ---------------------------------------------------------------------------------------------
+
+    @property
+    def steps(self) -> dict[str, tuple[Array, Array]]:
+        """The steps, counted from 1, and the values of each quantity that was measured."""
+        return {name: self.record.series[name] for name in self.record.series.names()}
+
+    @property
+    def averages(self) -> Averages:
+        """The running means of tr(Sigma) and |G|^2."""
+        return self.record.averages
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything that was measured, in plain numbers.
+
+        Returns
+        -------
+        dict
+            "steps" and "values": by name, a list each; "loss" and "batch_sizes": {"steps", "values"}; "epochs": the
+            last step of each epoch; "histograms": {"steps", "edges", "counts"}; "histograms_2d": the same with
+            "theta_edges".
+        """
+        return self.record.to_dict()
+
+    def table(self, lines: int = 12) -> str:
+        """Return the series as text: about so many of the steps, evenly spread."""
+        return self.record.series.table(lines)
+
+    def to_csv(self, path: Any) -> None:
+        """Write the series into a file, a line for each step."""
+        self.record.series.to_csv(path)
+
+    # What it keeps ------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "step": self.step,
+            "first_of_epoch": self._first_of_epoch,
+            "intervals": dict(self.plan.intervals),
+            "without_samples": self._without_samples,
+            "record": self.record.state_dict(),
+            "travel": self.travel.state_dict(),
+            "previous": None if self._previous is None else self._previous.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        if state["intervals"].keys() - self.plan.intervals.keys():
+            raise ValueError(
+                f"GradientNoise: the state is of a monitor of {', '.join(state['intervals'])}; this one is of "
+                f"{', '.join(self.plan.intervals)}."
+            )
+        self.plan = self.plan.without(self.plan.intervals.keys() - state["intervals"].keys())
+        self.step, self._first_of_epoch = int(state["step"]), bool(state["first_of_epoch"])
+        self._without_samples = bool(state["without_samples"])
+        self.record.load_state_dict(state["record"])
+        self.travel.load_state_dict(state["travel"])
+        self._previous = None if state["previous"] is None else Kept.from_state(state["previous"])

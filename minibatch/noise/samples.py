@@ -1,0 +1,118 @@
+"""The gradients of the samples of one backward pass, as they are met, and the sums over them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from minibatch.layers import Dense, Layer, Weight
+from minibatch.layers.layer import Cache
+from minibatch.layers.outer import BLOCK, Rows
+from minibatch.models import Model
+from minibatch.noise import elementwise
+from minibatch.noise.affine import Affine
+from minibatch.noise.per_sample import PerSample
+from minibatch.typing import Array
+
+
+class Samples:
+    """The g_i of the samples of a batch: dense layers as ``Affine``, all others in a ``PerSample``.
+
+    Parameters
+    ----------
+    model : Model
+    batch_size : int
+        B. The backward pass is that of a training step, of the mean loss: its shares are scaled back by B.
+    dense : frozenset of Layer
+        What may be taken as ``Affine`` (see ``dense_layers``).
+    copied : callable, optional
+        Makes the factors' copies, where they will be asked for beyond this step (see ``Kept``).
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        batch_size: int,
+        dense: frozenset[Layer],
+        copied: Callable[[Affine], Affine] | None = None,
+    ) -> None:
+        penalties = {w: w.regularizer.gradient(w.value).reshape(-1) for w in model.objective.regularized}
+        self.parameters = model.parameters
+        self.batch_size = batch_size
+        self.dense, self.copied = dense, copied
+        self.affine: list[Affine] = []
+        self.others = PerSample(model.parameters, batch_size, penalties)
+
+    def visit(self, layer: Layer, dy: Array, cache: Cache) -> None:
+        """Take up a layer's share, as it is met in the backward pass.
+
+        Raises
+        ------
+        TypeError
+            As ``PerSample.visit``.
+        """
+        if layer not in self.dense or not layer.trainable or dy.ndim != 2:
+            self.others.visit(layer, dy, cache)
+            return
+        # What a Dense layer keeps for its backward pass is its input; see its per_sample_gradients.
+        places = [self.parameters.slices[weight] for weight in layer.weights]
+        bias = places[1] if len(places) > 1 else None
+        part = Affine(cache, dy, self.batch_size, places[0], bias)
+        self.affine.append(part if self.copied is None else self.copied(part))
+
+    def finish(self) -> None:
+        """Take up the weights that no layer of the pass has shown, because no loss asks about them."""
+        for weight, r in self.others.penalties.items():
+            if weight not in self.others.shares:  # its penalty is all its gradient
+                self.others.shares[weight] = Rows(np.zeros((self.batch_size, r.size), dtype=r.dtype))
+
+    def times(self, v: Array) -> Array:
+        """Return g_i . v, (B,) float64, for a vector v (D,)."""
+        along = np.zeros(self.batch_size)
+        for part in self.affine:
+            along += part.times(v)
+        if self.others.shares:
+            along += self.others.times(v)
+        return along
+
+    def signal_sums_reference(self, gradient: Array, epsilon: float) -> tuple[float, float]:
+        """Return ``elementwise.signal_sums`` over all parameters that a gradient can move, in plain NumPy."""
+        sums = [part.signal_sums_reference(gradient, epsilon) for part in self.affine]
+        for weight in self.others.shares:
+            moment, g = self.second_moment_of(weight, gradient), gradient[self.parameters.slices[weight]]
+            sums.append(elementwise.signal_sums(moment, g, self.batch_size, epsilon))
+        return sum(plain for plain, _ in sums), sum(unbiased for _, unbiased in sums)
+
+    def second_moment_of(self, weight: Weight, gradient: Array) -> Array:
+        """Return (1/B) sum_i g_ij^2 for the entries of a weight that is no part of an ``Affine``."""
+        moment = self.others.shares[weight].sum_of_squares()
+        moment *= moment.dtype.type(self.batch_size)  # the shares are g_i / B
+        if weight in self.others.penalties:
+            r, g = self.others.penalties[weight], gradient[self.parameters.slices[weight]]
+            moment += 2 * r * (g - r) + r * r
+        return moment
+
+    def rows(self) -> Iterator[tuple[slice, Array]]:
+        """Return (where, some samples' gradients by that weight, (n, ...)), ``outer.BLOCK`` bytes at a time."""
+        for part in self.affine:
+            few = max(1, BLOCK // (part.size * part.d.itemsize))
+            for start in range(0, len(part), few):
+                yield from part[start : start + few].rows()
+        for weight, share in self.others.shares.items():
+            few = max(1, BLOCK // (int(np.prod(weight.shape)) * share.dtype.itemsize))
+            r = self.others.penalties.get(weight, 0)
+            for start in range(0, len(share), few):
+                rows = share[start : start + few].rows() * share.dtype.type(self.batch_size)
+                yield self.parameters.slices[weight], rows + r
+
+
+def dense_layers(model: Model) -> frozenset[Layer]:
+    """Return the layers that ``Samples`` may take as ``Affine``: plain ``Dense``, used once, without penalties."""
+    visits = Counter(visit.layer for visit in model.graph.visits)
+    return frozenset(
+        layer
+        for layer, times in visits.items()
+        if type(layer) is Dense and times == 1 and not any(weight.regularizer for weight in layer.weights)
+    )

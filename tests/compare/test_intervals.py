@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from minibatch.compare.intervals import difference_interval, mean_interval, t_quantile
+
+
+def t_density(t: np.ndarray, freedom: int) -> np.ndarray:
+    log = math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2) - 0.5 * math.log(freedom * math.pi)
+    return np.exp(log - (freedom + 1) / 2 * np.log1p(t * t / freedom))
+
+
+@pytest.mark.parametrize("freedom", range(1, 31))
+def test_the_table_of_t_against_its_density(freedom: int) -> None:
+    """The integral of the density from 0 to the quantile is 0.475."""
+    t = np.linspace(0, t_quantile(freedom), 200_001)
+    # Half a unit of the table's last digit, times the density there, is what rounding leaves.
+    assert np.trapezoid(t_density(t, freedom), t) == pytest.approx(
+        0.475, abs=6e-4 * t_density(t[-1:], freedom)[0] + 1e-7
+    )
+
+
+def test_t_between_and_beyond_the_table_is_never_too_small() -> None:
+    quantiles = [t_quantile(f) for f in (1, 1.9, 2, 29.5, 30, 35, 40, 59, 60, 500, 1e9)]
+    assert quantiles == sorted(quantiles, reverse=True)
+    assert math.isnan(t_quantile(0.5))
+
+
+def test_an_interval_covers_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(1)
+    found = [mean_interval(rng.normal(3.0, 2.0, size=6)) for _ in range(2000)]
+    covered = np.mean([one.low <= 3.0 <= one.high for one in found])
+    assert covered == pytest.approx(0.95, abs=0.015)  # three standard errors
+
+
+def test_a_difference_of_unequal_spreads_covers_too() -> None:
+    rng = np.random.default_rng(2)
+    found = [difference_interval(rng.normal(1, 5, size=5), rng.normal(1, 0.5, size=12)) for _ in range(2000)]
+    # The degrees of freedom are rounded down: it may cover a little more often.
+    assert 0.935 <= np.mean([one.holds_zero for one in found]) <= 0.98
+
+
+def test_one_number_has_no_interval() -> None:
+    for one in (mean_interval([2.0]), difference_interval([2.0], [1.0, 3.0])):
+        assert math.isnan(one.low)
+        assert one.holds_zero
+
+
+def test_no_spread_at_all() -> None:
+    assert difference_interval([1.0, 1.0], [1.0, 1.0]).holds_zero
+    assert not difference_interval([2.0, 2.0], [1.0, 1.0]).holds_zero
