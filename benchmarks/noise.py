@@ -166,6 +166,8 @@ def peers(name: str, batch_size: int, steps: int, rounds: int) -> None:
     except ImportError:
         print("  PyTorch is not installed: left out")
         return
+    # On a machine that others use, too, its threads wait for each other a hundred times as long as they compute.
+    torch.set_num_threads(1)
     about = f"PyTorch {torch.__version__}, threads: {torch.get_num_threads()}"
     print(f"\n{name}, batches of {batch_size}, {about}\n{HEADER}")
     x, y = torch.rand(batch_size, *((784,) if name == "MLP" else (3, 32, 32))), torch.randint(0, 10, (batch_size,))

@@ -27,7 +27,9 @@ from minibatch.bench.table import DOINGS, HEADER, LIBRARIES, hint
 
 #: Cost against batch size, width, image size and depth: works, and what is written at the axis.
 GROWTH: dict[str, list[tuple[int, str]]] = {
-    "batch size": [(B, f"mlp 784 512 10 {B} {max(2, 4096 // B)}") for B in (1, 4, 16, 64, 256, 1024, 4096)],
+    "batch size": [
+        (B, f"mlp 784 512 10 {B} {min(128, max(2, 4096 // B))}") for B in (1, 4, 16, 64, 256, 1024, 4096)
+    ],
     "width": [(H, f"mlp 784 {H} 10 32 20") for H in (16, 64, 256, 1024, 4096)],
     "image size": [(E, f"cnn {E} 10 2 8") for E in (16, 32, 64, 128)],
     "depth": [(D, f"mlp 256 256 10 32 20 {D}") for D in (1, 4, 16, 64)],
@@ -68,13 +70,16 @@ every = max(1, epochs // 10)
 
 class Report(mb.callbacks.Callback):
     def on_train_begin(self, logs=None):
-        self.last = time.perf_counter()
+        self.last, self.cpu = time.perf_counter(), time.process_time()
     def on_epoch_end(self, epoch, logs=None):
         if (epoch + 1) % every == 0:
-            now = time.perf_counter()
+            now, cpu = time.perf_counter(), time.process_time()
+            made = every * work.steps
             resident = int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20
-            print((epoch + 1) * work.steps, (now - self.last) / every / work.steps * 1e6, resident, flush=True)
-            self.last = now
+            steps = f"{(epoch + 1) * work.steps:>10,}"
+            times = f"{(now - self.last) / made * 1e6:8.1f} {(cpu - self.cpu) / made * 1e6:8.1f}"
+            print(steps, times, f"{resident:8.1f}", flush=True)
+            self.last, self.cpu = now, cpu
 
 model.fit(x, y, work.batch_size, epochs, verbose=0, callbacks=[Report()])
 """
@@ -106,19 +111,19 @@ def start() -> None:
 
 
 def growth(path: Path) -> None:
-    """Measure cost against size, and leave the numbers for ``docs/`` to draw."""
+    """Measure cost against size, each library on one thread, and leave the numbers for ``docs/`` to draw."""
     libraries = ("minibatch", "torch", "matmul")
     measured: dict[str, Any] = {"machine": machine()}
     for axis, works in GROWTH.items():
         for size, work in works:
-            result = measure(work, libraries, ("fit",), rounds=5)
+            result = measure(work, libraries, ("fit",), rounds=5, threads=1)
             medians = {name: statistics.median(values) for name, values in result["seconds"]["fit"].items()}
             measured.setdefault(axis, {})[size] = medians
             measured["about"] = result["about"]
             print(f"  {axis} {size}: " + ", ".join(f"{k} {v * 1e3:.3f} ms" for k, v in medians.items()), flush=True)
     n = 24
     for steps in (100, 1000, 10_000):
-        result = measure(f"mlp 20 32 2 {n} {steps}", ("minibatch",), ("fit",), rounds=5)
+        result = measure(f"mlp 20 32 2 {n} {steps}", ("minibatch",), ("fit",), rounds=5, threads=1)
         seconds = statistics.median(result["seconds"]["fit"]["minibatch"])
         measured.setdefault("samples", {})[n * steps] = {"minibatch": seconds}
         print(f"  samples {n * steps}: {seconds * 1e6:.1f} us", flush=True)
@@ -166,7 +171,10 @@ def draw(numbers: Path, figure: Path) -> None:
 
 
 def soak(steps: int) -> None:
-    print(f"\n{steps:,} steps of the small MLP: steps made, us a step, MiB resident")
+    print(
+        f"\n{steps:,} steps of the small MLP: steps made, us a step, of the processor's time, MiB resident",
+        flush=True,
+    )
     with tempfile.TemporaryDirectory() as directory:
         subprocess.run([sys.executable, "-c", SOAK, str(steps)], check=True, cwd=directory)
 

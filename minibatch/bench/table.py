@@ -80,7 +80,9 @@ class Busy:
     """Another process that computes all the time, on one processor, as long as this is entered."""
 
     def __enter__(self) -> Self:
-        self.process = subprocess.Popen([sys.executable, "-c", "while True: sum(range(100000))"])
+        # It ends with this process, also if that is killed.
+        code = "import os\nparent = os.getppid()\nwhile os.getppid() == parent: sum(range(100000))"
+        self.process = subprocess.Popen([sys.executable, "-c", code])
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -139,7 +139,7 @@ class Affine:
     def add_all(
         self, gradient: Array, kept: Affine | None, epsilon: float | None, memory: dict[Any, Array], found: Array
     ) -> tuple[float, float]:
-        """Do ``add_products``, ``add_along`` (with ``kept``) and the ``signal_tasks`` (for an ``epsilon``) in one call.
+        """Do ``add_products``, with ``kept`` ``add_along``, with ``epsilon`` the ``signal_tasks``: in one call.
 
         ``found`` (3, N) is added to. For a layer whose ``pairs_are_less``.
         """

@@ -126,8 +126,9 @@ class Measuring(Callback, Watcher):
             step.halves = lambda: aside.mean_norm2_of_halves(model, batch)
         self._measured = step
         alpha_of_plain = self._plain and samples is not None
-        if self.travel.open is not None and alpha_of_plain:
+        if self.travel.open is not None and self.travel.along_gradient and samples is not None:
             step.kept = self._previous
+        step.needs_norm2 = self._keeps or not wanted <= {"loss", "batch_size", "distance"}
         self._values = measure(step, wanted, self.record.averages, self._memory, self.epsilon)
         if (self._opens or self.travel.open is not None) and samples is not None:
             self._losses = losses_of_samples(model, batch.targets, outputs, caches, batch.weights)

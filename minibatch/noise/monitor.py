@@ -100,6 +100,8 @@ class GradientNoise(Measuring):
     that is not finite gives NaN, which the running means leave out; so does, where a spread is needed, a batch of
     one sample. Where the gradient is zero the noise scale is infinite.
 
+    The first use on a machine compiles the loops, which takes some seconds.
+
     Examples
     --------
     >>> import minibatch as mb

@@ -39,6 +39,8 @@ class Step:
         The number of parameters that the gradient can move.
     kept : Kept or None
         The gradient of the step before, if the products with it are wanted.
+    needs_norm2 : bool
+        Whether anybody asks for Q.
     norm2 : float
         Q, known once ``measure`` has run.
     along, along_kept : ndarray, shape (B,), or None
@@ -53,6 +55,7 @@ class Step:
     n_samples: float = math.inf
     size: int = 0
     kept: Kept | None = None
+    needs_norm2: bool = True
     norm2: float = math.nan
     along: Array | None = None
     along_kept: Array | None = None
@@ -112,7 +115,7 @@ def measure(
         step.norm2 = float(np.add.reduce(found.along)) / B
         sum_along2 = float(np.dot(found.along, found.along))
         signal = found.signal or signal
-    else:
+    elif step.needs_norm2:
         step.norm2 = float(np.dot(g, g))
     Q = step.norm2
     if not math.isfinite(Q):

@@ -36,6 +36,8 @@ class Travel:
         self._scratch: Array | None = None
         #: The step that alpha is waiting for the end of: its number and length, and the slope at its beginning.
         self.open: tuple[int, float, Slope] | None = None
+        #: Whether that step went along -g_B, so that the products with it are those with the gradient.
+        self.along_gradient = False
 
     @property
     def theta(self) -> Array:
@@ -74,8 +76,8 @@ class Travel:
     # Alpha --------------------------------------------------------------------------------------------------
 
     def step_begins(self, number: int, length: float, losses: Array, loss: float, along: Array) -> None:
-        """Remember a step's beginning: ``along`` (B,) is g_i . d / |d|, ``losses`` (B,) the samples'."""
-        self.open = number, length, _slope(loss, losses, along)
+        """Begin a step along -g_B: ``along`` (B,) is g_i . d / |d|, ``losses`` (B,) the samples'."""
+        self.open, self.along_gradient = (number, length, _slope(loss, losses, along)), True
 
     def step_begins_after_update(self, number: int, losses: Array, loss: float, samples: Samples) -> None:
         """Remember a step's beginning when it is over, where only its end shows where it went."""
@@ -84,6 +86,7 @@ class Travel:
         length = float(np.linalg.norm(self._update))
         along = samples.times(self._update) / length if length > 0 else np.zeros(samples.batch_size)
         self.step_begins(number, length, losses, loss, along)
+        self.along_gradient = False
 
     def along_update(self, samples: Samples) -> Array:
         """Return g_i . d / |d| for the samples of the step after the update d, (B,)."""
@@ -107,7 +110,8 @@ class Travel:
         if self.open is not None:
             number, length, slope = self.open
             opened = [number, length, slope.value, slope.variance, slope.slope, slope.slope_variance]
-        return {"start": self.start, "update": self._update if opened else None, "open": opened}
+        update = self._update if opened and not self.along_gradient else None
+        return {"start": self.start, "update": update, "open": opened}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up what ``state_dict`` returned."""
@@ -115,6 +119,7 @@ class Travel:
         self._update = None if state["update"] is None else np.array(state["update"])
         opened = state["open"]
         self.open = None if opened is None else (int(opened[0]), float(opened[1]), Slope(*map(float, opened[2:])))
+        self.along_gradient = self._update is None
 
 
 def _slope(loss: float, losses: Array, along: Array) -> Slope:

@@ -12,11 +12,14 @@ import pytest
 
 import minibatch as mb
 from minibatch.models.watcher import Watcher
-from minibatch.noise import elementwise, per_sample_gradients, quantities
+from minibatch.noise import affine, elementwise, per_sample_gradients, quantities
+from minibatch.noise import sums as room
+from minibatch.noise.kept import Kept
 from minibatch.noise.monitor import GradientNoise
 from minibatch.noise.plan import NAMES, SINGLE, SPREAD
 from minibatch.noise.samples import Samples, dense_layers
 from minibatch.noise.sums import sums
+from minibatch.noise.travel import Travel
 from tests.noise.networks import cnn, mlp, samples
 
 L = mb.layers
@@ -288,7 +291,7 @@ def test_a_reference_batch_is_measured_by_itself_in_inference_mode(float64: Any)
         assert len(found["alpha"][1]) == len(rows) - 1
 
 
-def test_the_reference_way_through_the_second_moments(float64: Any) -> None:
+def test_the_reference_way_through_the_second_moments(float64: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     for kind in ("mlp", "cnn", "penalty", "positions"):
         model = network(kind)
         x, y = samples(model, 7)
@@ -301,10 +304,20 @@ def test_the_reference_way_through_the_second_moments(float64: Any) -> None:
         rows = per_sample_gradients(model, x, y)
         expected = elementwise.signal_sums((rows**2).mean(axis=0), g, 7)
         np.testing.assert_allclose(seen.signal_sums_reference(g, 1e-5), expected, rtol=1e-9)
-        found = sums(seen, g, epsilon=1e-5)
-        np.testing.assert_allclose(found.signal, expected, rtol=1e-9)
-        np.testing.assert_allclose(found.norm2, (rows**2).sum(axis=1), rtol=1e-9)
-        np.testing.assert_allclose(found.along, rows @ g, rtol=1e-9, atol=1e-12)
+        kept = Kept()
+        seen.affine = [kept.copied(part) for part in seen.affine]
+        kept.keep(1, g, float(g @ g), seen)
+        for few, piece in ((1 << 24, 1 << 22), (0, 1 << 8)):  # in one call, and in many pieces side by side
+            monkeypatch.setattr(room, "SMALL", few)
+            monkeypatch.setattr(affine, "PIECE", piece)
+            found = sums(seen, g, epsilon=1e-5, kept=kept)
+            np.testing.assert_allclose(found.signal, expected, rtol=1e-9)
+            np.testing.assert_allclose(found.norm2, (rows**2).sum(axis=1), rtol=1e-9)
+            np.testing.assert_allclose(found.along, rows @ g, rtol=1e-9, atol=1e-12)
+            np.testing.assert_allclose(found.along_kept, rows @ g, rtol=1e-9, atol=1e-12)
+            assert sums(seen, g).signal is None
+        assert kept.product(g, None) == pytest.approx(float(g @ g))
+        assert kept.product(g, seen) == pytest.approx(float(g @ g))
         v = np.random.default_rng(1).normal(size=g.shape)
         np.testing.assert_allclose(seen.times(v), rows @ v, rtol=1e-9, atol=1e-12)
         written = np.zeros_like(rows)
@@ -580,3 +593,26 @@ def test_sample_weights_are_a_part_of_each_samples_gradient(float64: Any) -> Non
 def test_bad_arguments(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         GradientNoise(**arguments)
+
+
+@pytest.mark.parametrize(("first", "second"), [(0.0, 0.9), (0.9, 0.0)])
+def test_alpha_where_the_optimizer_changes_its_ways_between_epochs(
+    first: float, second: float, float64: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An epoch's last step is remembered in one form, and asked for when the other is in use."""
+    found = []
+    for may_be_plain in (True, False):
+        if not may_be_plain:
+            monkeypatch.setattr(Travel, "is_plain", lambda self: False)
+        model = with_dropout(dropout=0.0)
+        optimizer = mb.optimizers.SGD(0.1, momentum=first)
+        model.compile(optimizer, model.loss)
+        change = mb.callbacks.LambdaCallback(
+            on_epoch_begin=lambda epoch, logs, o=optimizer: setattr(o, "momentum", second if epoch else first)
+        )
+        monitor = GradientNoise(quantities=["alpha", "cosine_to_previous"])
+        fit(model, change, monitor)
+        found.append(monitor.steps["alpha"])
+    np.testing.assert_array_equal(found[0][0], found[1][0])
+    np.testing.assert_allclose(found[0][1], found[1][1], rtol=1e-6)
+    assert found[0][0].tolist() == list(range(1, 8))

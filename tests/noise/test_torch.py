@@ -1,4 +1,4 @@
-"""The same numbers from PyTorch on the same weights: with BackPACK, and with torch.func. Where they are installed."""
+"""The same numbers from PyTorch on the same weights, where it is installed: with BackPACK, and with torch.func."""
 
 from __future__ import annotations
 
