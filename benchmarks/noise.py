@@ -26,8 +26,8 @@ import numpy as np
 import minibatch as mb
 from minibatch.bench.table import machine
 from minibatch.blas import blas_name
-from minibatch.noise.monitor import GradientNoise
-from minibatch.noise.plan import COSTLY, NAMES
+from minibatch.noise.training.monitor import GradientNoise
+from minibatch.noise.training.plan import COSTLY, NAMES
 from minibatch.parallel import threads
 
 #: The quantities of every step: all of first order but those with an interval of their own.

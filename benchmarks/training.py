@@ -32,7 +32,7 @@ GROWTH: dict[str, list[tuple[int, str]]] = {
     ],
     "width": [(H, f"mlp 784 {H} 10 32 20") for H in (16, 64, 256, 1024, 4096)],
     "image size": [(E, f"cnn {E} 10 2 8") for E in (16, 32, 64, 128)],
-    "depth": [(D, f"mlp 256 256 10 32 20 {D}") for D in (1, 4, 16, 64)],
+    "depth": [(D, f"mlp 256 256 10 32 20 {D}") for D in (1, 2, 4, 8, 16)],
 }
 
 START = """
@@ -113,19 +113,22 @@ def start() -> None:
 def growth(path: Path) -> None:
     """Measure cost against size, each library on one thread, and leave the numbers for ``docs/`` to draw."""
     libraries = ("minibatch", "torch", "matmul")
-    measured: dict[str, Any] = {"machine": machine()}
+    measured: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"machine": machine()}
     for axis, works in GROWTH.items():
         for size, work in works:
+            if str(size) in measured.get(axis, {}):
+                continue  # a run that was stopped goes on
             result = measure(work, libraries, ("fit",), rounds=5, threads=1)
             medians = {name: statistics.median(values) for name, values in result["seconds"]["fit"].items()}
-            measured.setdefault(axis, {})[size] = medians
+            measured.setdefault(axis, {})[str(size)] = medians
             measured["about"] = result["about"]
+            path.write_text(json.dumps(measured, indent=1) + "\n")
             print(f"  {axis} {size}: " + ", ".join(f"{k} {v * 1e3:.3f} ms" for k, v in medians.items()), flush=True)
     n = 24
     for steps in (100, 1000, 10_000):
         result = measure(f"mlp 20 32 2 {n} {steps}", ("minibatch",), ("fit",), rounds=5, threads=1)
         seconds = statistics.median(result["seconds"]["fit"]["minibatch"])
-        measured.setdefault("samples", {})[n * steps] = {"minibatch": seconds}
+        measured.setdefault("samples", {})[str(n * steps)] = {"minibatch": seconds}
         print(f"  samples {n * steps}: {seconds * 1e6:.1f} us", flush=True)
     path.write_text(json.dumps(measured, indent=1) + "\n")
     print(f"written: {path}")
@@ -156,9 +159,9 @@ def draw(numbers: Path, figure: Path) -> None:
     measured = json.loads(numbers.read_text())
     fig, axes = plt.subplots(2, 2, figsize=(10, 7.5), layout="constrained")
     for ax, (axis, title, batch_size) in zip(axes.flat, PANELS, strict=True):
-        sizes = [int(size) for size in measured[axis]]
+        sizes = sorted(map(int, measured[axis]))
         for library, (colour, marker, name) in DRAWN.items():
-            micro = [row[library] / (batch_size or int(s)) * 1e6 for s, row in measured[axis].items()]
+            micro = [measured[axis][str(size)][library] / (batch_size or size) * 1e6 for size in sizes]
             line = ":" if library == "matmul" else "-"
             ax.plot(sizes, micro, line, color=colour, marker=marker, label=name, linewidth=1.8, markersize=5)
         ax.set(xscale="log", yscale="log", title=title, xlabel=axis, ylabel="microseconds a sample")

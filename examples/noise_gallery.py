@@ -17,8 +17,7 @@ from matplotlib import pyplot as plt
 import minibatch as mb
 from minibatch import plots
 from minibatch.batching import Batches
-from minibatch.noise import gradient_noise
-from minibatch.noise.monitor import GradientNoise
+from minibatch.noise import GradientNoise, gradient_noise
 from minibatch.study import Trajectory
 
 began = time.perf_counter()

@@ -28,6 +28,9 @@ def product(a: Array, b: Array, out: Array | None = None) -> Array:
     array([[3.],
            [3.]])
     """
+    if a.ndim == 2 and a.shape[1] == 1:
+        # A batch of one sample: its kernel gradient is a column times a row, which BLAS is slow at.
+        return np.multiply(a, b, out=out)
     work = a.size * b.shape[1]
     if work < 2 * PIECE or a.ndim != 2:
         return np.matmul(a, b, out=out)

@@ -6,10 +6,7 @@ tr(Sigma).
 """
 
 from minibatch.noise import curvature
-from minibatch.noise.adaptive import AdaptiveBatchSize
-from minibatch.noise.early_stopping import EarlyStoppingEB
 from minibatch.noise.measure import gradient_noise
-from minibatch.noise.monitor import GradientNoise
 from minibatch.noise.per_sample import per_sample_gradients
 from minibatch.noise.report import BatchNoise, EpochNoise, LayerNoise, NoiseReport
 from minibatch.noise.statistics import (
@@ -23,6 +20,7 @@ from minibatch.noise.statistics import (
     noise_scale,
     trace,
 )
+from minibatch.noise.training import AdaptiveBatchSize, EarlyStoppingEB, GradientNoise
 
 __all__ = [
     "AdaptiveBatchSize",

@@ -102,7 +102,7 @@ def test_more_pieces_than_partial_sums(monkeypatch: pytest.MonkeyPatch, rng: np.
     )
 
 
-@pytest.mark.parametrize("shape", [(5, 7, 200), (200, 7, 5), (64, 3, 64), (1, 4, 300)])
+@pytest.mark.parametrize("shape", [(5, 7, 200), (200, 7, 5), (64, 3, 64), (1, 4, 300), (60, 1, 70)])
 @pytest.mark.parametrize("given_out", [False, True])
 def test_a_product_in_pieces_is_the_product(
     shape: tuple[int, int, int], given_out: bool, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
@@ -117,4 +117,4 @@ def test_a_product_in_pieces_is_the_product(
             z = product(a, b, out)
             np.testing.assert_allclose(z, a @ b, rtol=1e-12)
             assert out is None or z is out
-    assert max(N, O) % GRAIN or max(N, O) == 64  # so the last piece is a short one, too
+    assert max(N, O) % GRAIN or max(N, O) == 64  # so that a last piece is a short one, too

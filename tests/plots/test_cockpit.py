@@ -5,7 +5,7 @@ from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 
 import minibatch as mb
-from minibatch.noise.monitor import GradientNoise
+from minibatch.noise.training.monitor import GradientNoise
 from minibatch.plots import cockpit
 
 PANELS = [

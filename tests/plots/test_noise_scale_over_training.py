@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 import minibatch as mb
-from minibatch.noise.monitor import GradientNoise
+from minibatch.noise.training.monitor import GradientNoise
 from minibatch.plots import noise_parts_over_training, noise_scale_over_training
 
 

@@ -14,16 +14,16 @@ from minibatch.layers import Layer
 from minibatch.layers.layer import Cache
 from minibatch.models.feed import Batch, Feed
 from minibatch.models.watcher import Watcher
-from minibatch.noise import aside
-from minibatch.noise.elementwise import EPSILON
-from minibatch.noise.kept import Kept
 from minibatch.noise.per_sample import count
-from minibatch.noise.plan import SINGLE, SPREAD, Plan
-from minibatch.noise.quantities import cosine
-from minibatch.noise.record import Record
-from minibatch.noise.samples import Samples
-from minibatch.noise.step import Step, measure
-from minibatch.noise.travel import Travel, losses_of_samples
+from minibatch.noise.training import aside
+from minibatch.noise.training.elementwise import EPSILON
+from minibatch.noise.training.kept import Kept
+from minibatch.noise.training.plan import SINGLE, SPREAD, Plan
+from minibatch.noise.training.quantities import cosine
+from minibatch.noise.training.record import Record
+from minibatch.noise.training.samples import Samples
+from minibatch.noise.training.step import Step, measure
+from minibatch.noise.training.travel import Travel, losses_of_samples
 from minibatch.typing import Array
 
 OF_SINGLE, OF_SPREAD, HISTOGRAMS = frozenset(SINGLE), frozenset(SPREAD), frozenset({"histogram", "histogram_2d"})

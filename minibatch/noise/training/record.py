@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from minibatch.noise.histograms import Histograms
-from minibatch.noise.series import Series
-from minibatch.noise.step import Averages
+from minibatch.noise.training.histograms import Histograms
+from minibatch.noise.training.series import Series
+from minibatch.noise.training.step import Averages
 
 #: What ``fit`` has logs of under these names itself.
 OF_FIT = ("loss", "batch_size")

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import minibatch as mb
-from minibatch.noise import GradientNoise, elementwise, quantities
+from minibatch.noise import GradientNoise
+from minibatch.noise.training import elementwise, quantities
 
 torch = pytest.importorskip("torch", reason="PyTorch belongs to no extra; this compares with it where it is there")
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minibatch.noise import elementwise, kernels, quantities
-from minibatch.noise.histograms import edges_around_zero, histogram, histogram_2d
-from minibatch.noise.parabola import SMALLEST_VARIANCE, Slope, alpha, parabola
-from minibatch.noise.plan import Plan
+from minibatch.noise.training import elementwise, kernels, quantities
+from minibatch.noise.training.histograms import edges_around_zero, histogram, histogram_2d
+from minibatch.noise.training.parabola import SMALLEST_VARIANCE, Slope, alpha, parabola
+from minibatch.noise.training.plan import Plan
 
 
 def rows(n: int, d: int = 5, seed: int = 0) -> np.ndarray:

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from minibatch.noise.affine import Affine
-from minibatch.noise.lazy import kernels
-from minibatch.noise.samples import Samples
+from minibatch.noise.training.affine import Affine
+from minibatch.noise.training.lazy import kernels
+from minibatch.noise.training.samples import Samples
 from minibatch.typing import Array
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from minibatch.callbacks.callback import Logs
-from minibatch.noise.acting import Acting
-from minibatch.noise.monitor import GradientNoise
+from minibatch.noise.training.acting import Acting
+from minibatch.noise.training.monitor import GradientNoise
 
 
 class EarlyStoppingEB(Acting):

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from minibatch.noise.affine import SignalTask
-from minibatch.noise.kept import Kept
-from minibatch.noise.lazy import kernels
 from minibatch.noise.per_sample import PerSample
-from minibatch.noise.samples import Samples
+from minibatch.noise.training.affine import SignalTask
+from minibatch.noise.training.kept import Kept
+from minibatch.noise.training.lazy import kernels
+from minibatch.noise.training.samples import Samples
 from minibatch.parallel import each
 from minibatch.typing import Array
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minibatch.noise.samples import Samples
+from minibatch.noise.training.samples import Samples
 from minibatch.typing import Array
 
 

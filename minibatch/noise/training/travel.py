@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from minibatch.models import Model
-from minibatch.noise.lazy import kernels
-from minibatch.noise.parabola import Slope, alpha
-from minibatch.noise.samples import Samples
+from minibatch.noise.training.lazy import kernels
+from minibatch.noise.training.parabola import Slope, alpha
+from minibatch.noise.training.samples import Samples
 from minibatch.optimizers import SGD
 from minibatch.typing import Array
 

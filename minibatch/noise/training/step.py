@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from minibatch.noise import quantities
-from minibatch.noise.elementwise import EPSILON
-from minibatch.noise.kept import Kept
-from minibatch.noise.plan import SPREAD
-from minibatch.noise.samples import Samples
-from minibatch.noise.sums import sums
+from minibatch.noise.training import quantities
+from minibatch.noise.training.elementwise import EPSILON
+from minibatch.noise.training.kept import Kept
+from minibatch.noise.training.plan import SPREAD
+from minibatch.noise.training.samples import Samples
+from minibatch.noise.training.sums import sums
 from minibatch.typing import Array
 
 

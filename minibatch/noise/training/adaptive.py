@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from minibatch.callbacks.callback import Logs
-from minibatch.noise.acting import Acting
-from minibatch.noise.monitor import GradientNoise
+from minibatch.noise.training.acting import Acting
+from minibatch.noise.training.monitor import GradientNoise
 from minibatch.utils.names import near_misses
 
 #: What each test measures, and the theta of its authors' experiments.

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from minibatch.callbacks.callback import Callback, Logs
-from minibatch.noise.monitor import GradientNoise
+from minibatch.noise.training.monitor import GradientNoise
 
 
 class Acting(Callback):

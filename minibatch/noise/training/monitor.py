@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from minibatch.callbacks.callback import Logs
-from minibatch.noise.kept import Kept
-from minibatch.noise.measuring import OF_SINGLE, OF_SPREAD, Measuring
 from minibatch.noise.per_sample import check_mean
-from minibatch.noise.plan import Plan
-from minibatch.noise.record import Record
-from minibatch.noise.samples import dense_layers
-from minibatch.noise.step import Averages
-from minibatch.noise.travel import Travel
+from minibatch.noise.training.kept import Kept
+from minibatch.noise.training.measuring import OF_SINGLE, OF_SPREAD, Measuring
+from minibatch.noise.training.plan import Plan
+from minibatch.noise.training.record import Record
+from minibatch.noise.training.samples import dense_layers
+from minibatch.noise.training.step import Averages
+from minibatch.noise.training.travel import Travel
 from minibatch.typing import Array
 from minibatch.utils.names import near_misses
 

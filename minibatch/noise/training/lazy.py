@@ -10,4 +10,4 @@ from typing import Any
 @functools.cache
 def kernels() -> Any:
     """Return the module of the compiled loops."""
-    return importlib.import_module("minibatch.noise.kernels")
+    return importlib.import_module("minibatch.noise.training.kernels")

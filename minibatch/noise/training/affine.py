@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from minibatch.noise import elementwise
-from minibatch.noise.lazy import kernels
+from minibatch.noise.training import elementwise
+from minibatch.noise.training.lazy import kernels
 from minibatch.typing import Array
 
 #: Rows of fewer numbers are too short for the compiled loops to run along.

@@ -11,9 +11,9 @@ from minibatch.layers import Dense, Layer, Weight
 from minibatch.layers.layer import Cache
 from minibatch.layers.outer import BLOCK, Rows
 from minibatch.models import Model
-from minibatch.noise import elementwise
-from minibatch.noise.affine import Affine
 from minibatch.noise.per_sample import PerSample
+from minibatch.noise.training import elementwise
+from minibatch.noise.training.affine import Affine
 from minibatch.typing import Array
 
 

@@ -12,14 +12,15 @@ import pytest
 
 import minibatch as mb
 from minibatch.models.watcher import Watcher
-from minibatch.noise import affine, elementwise, per_sample_gradients, quantities
-from minibatch.noise import sums as room
-from minibatch.noise.kept import Kept
-from minibatch.noise.monitor import GradientNoise
-from minibatch.noise.plan import NAMES, SINGLE, SPREAD
-from minibatch.noise.samples import Samples, dense_layers
-from minibatch.noise.sums import sums
-from minibatch.noise.travel import Travel
+from minibatch.noise import per_sample_gradients
+from minibatch.noise.training import affine, elementwise, quantities
+from minibatch.noise.training import sums as room
+from minibatch.noise.training.kept import Kept
+from minibatch.noise.training.monitor import GradientNoise
+from minibatch.noise.training.plan import NAMES, SINGLE, SPREAD
+from minibatch.noise.training.samples import Samples, dense_layers
+from minibatch.noise.training.sums import sums
+from minibatch.noise.training.travel import Travel
 from tests.noise.networks import cnn, mlp, samples
 
 L = mb.layers
