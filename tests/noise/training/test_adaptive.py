@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.noise.training.test_monitor import with_dropout, with_normalization
 
 import minibatch as mb
 from minibatch.models.watcher import Watcher
 from minibatch.noise import AdaptiveBatchSize, EarlyStoppingEB, GradientNoise
+from tests.noise.training.test_monitor import with_dropout, with_normalization
 
 rng = np.random.default_rng(0)
 X, Y = rng.normal(size=(200, 6)).astype(np.float32), rng.integers(0, 3, 200)  # nothing to learn: much noise
