@@ -73,7 +73,7 @@ for name in ("final_val_accuracy", "final_loss"):
     small, large = ([v for side in sides for v in finals(side, size, name)] for size in (24, 48))
     gap = difference_interval(large, small)
     told = "not told apart" if gap.holds_zero else "differ"
-    print(f"  {words:<12} batch 48 minus 24:   {gap.mean:+.4f} ({gap.low:+.4f} to {gap.high:+.4f})  {told}")
+    print(f"  {words:<12} batch 48 minus 24:  {gap.mean:+.4f} ({gap.low:+.4f} to {gap.high:+.4f})  {told}")
 
 print("\nAnd with as many updates, too (minibatch alone, a step's learning rate the same):")
 
@@ -89,4 +89,4 @@ seeds = range(4 * options.seeds)
 small, large = ([trained(24 * k, k * options.epochs, seed) for seed in seeds] for k in (1, 2))
 gap = difference_interval(large, small)
 told = "not told apart" if gap.holds_zero else "differ"
-print(f"  val accuracy batch 48 minus 24:   {gap.mean:+.4f} ({gap.low:+.4f} to {gap.high:+.4f})  {told}")
+print(f"  val accuracy batch 48 minus 24:  {gap.mean:+.4f} ({gap.low:+.4f} to {gap.high:+.4f})  {told}")

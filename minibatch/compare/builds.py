@@ -76,7 +76,7 @@ def find(name: str) -> Build:
     Raises
     ------
     ValueError
-        If the text is no such name, or there is no such file, module or function.
+        If the text is no such name, or there is no such file, module or function, or the file cannot be loaded.
 
     Examples
     --------
@@ -114,7 +114,10 @@ def _load_file(path: Path) -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise ValueError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
     return module
 
 

@@ -87,7 +87,7 @@ class Child:
     def ask(self, progress: Callable[[int], Any] = lambda steps: None, **command: Any) -> dict[str, Any]:
         """Send a command and wait for its answer."""
         if self.dead:
-            raise ChildError(f"not run: {self.dead}")
+            raise ChildError(f"not run: {self.dead.splitlines()[0]}")  # what it said was passed on when it died
         self.send(**command)
         return self.answer(progress)
 

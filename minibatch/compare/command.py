@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import functools
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,13 @@ import numpy as np
 from minibatch.compare import builds, figures
 from minibatch.compare.builds import Build
 from minibatch.compare.comparison import Comparison
-from minibatch.compare.errors import BackendMissingError, BuildError, DeviceMissingError, InterruptedComparison
+from minibatch.compare.errors import (
+    BackendMissingError,
+    BuildError,
+    ChildError,
+    DeviceMissingError,
+    InterruptedComparison,
+)
 from minibatch.compare.job import PRECISIONS
 from minibatch.compare.models import MODELS, OPTIMIZERS
 from minibatch.compare.runner import TOLERANCE, side_by_side
@@ -73,6 +80,8 @@ def run(arguments: argparse.Namespace) -> int:
     out: Path = arguments.out
     try:
         out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):  # better known now than when everything has been run
+            pass
     except OSError as error:
         return _refuse(f"cannot write into {out}: {error.strerror}.")
     try:
@@ -86,7 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             print("\nStopped before a training was finished.")
         return 130
-    except (BackendMissingError, DeviceMissingError, BuildError, ValueError, TypeError) as error:
+    except (BackendMissingError, DeviceMissingError, BuildError, ChildError, ValueError, TypeError) as error:
         return _refuse(str(error))
     paths = write(comparison, out, _title(arguments))  # before it is printed: whoever reads may stop reading
     say(f"\n{comparison.table()}\n\nWritten:")
@@ -152,12 +161,13 @@ def choose_model(name: str, optimizer: str, x: Array, y: Array) -> Build | str:
         if ":" not in name:
             raise ValueError(f"--model must be one of {', '.join(MODELS)}, or FILE.py:build; got {name!r}.")
         return builds.absolute(name)
-    if y.ndim != 1 or y.dtype.kind not in "iu" or y.min() < 0:
+    if y.ndim != 1 or y.dtype.kind not in "iu" or y.min(initial=0) < 0:
+        least = f", from {y.min()}" if y.size and y.dtype.kind in "iu" else ""
         raise ValueError(
-            f"--model {name} wants class numbers 0, 1, ... as targets (N,); got {y.dtype}, shape {y.shape}."
+            f"--model {name} wants class numbers 0, 1, ... as targets (N,); got {y.dtype}, shape {y.shape}{least}."
         )
     return functools.partial(
-        MODELS[name], input_shape=tuple(x.shape[1:]), classes=int(y.max()) + 1, optimizer=optimizer
+        MODELS[name], input_shape=tuple(x.shape[1:]), classes=int(y.max(initial=0)) + 1, optimizer=optimizer
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -162,17 +163,29 @@ class Comparison:
         FileNotFoundError
             If the directory holds no comparison.
         ValueError
-            If it was written by another version.
+            If it was written by another version, or is damaged.
         """
         folder = Path(directory)
-        if not (folder / _NUMBERS).is_file():
-            raise FileNotFoundError(f"{str(folder)!r} holds no comparison: there is no {_NUMBERS} in it.")
-        found = json.loads((folder / _NUMBERS).read_text(encoding="utf-8"))
-        if found.get("version") != 1:
-            raise ValueError(f"expected a comparison of version 1; got {found.get('version')!r}.")
+        for name in (_NUMBERS, _STEPS):
+            if not (folder / name).is_file():
+                raise FileNotFoundError(f"{str(folder)!r} holds no comparison: there is no {name} in it.")
+        try:
+            found = json.loads((folder / _NUMBERS).read_text(encoding="utf-8"))
+            version = found.get("version")
+            if version == 1:
+                return cls._read(found, folder / _STEPS)
+        except (ValueError, KeyError, TypeError, AttributeError, OSError, zipfile.BadZipFile) as error:
+            why = f"{type(error).__name__}: {error}"
+            raise ValueError(f"the comparison in {str(folder)!r} is damaged and cannot be read: {why}") from error
+        raise ValueError(f"expected a comparison of version 1; got {version!r}.")
+
+    @classmethod
+    def _read(cls, found: dict[str, Any], steps: Path) -> Comparison:
         for side in found["sides"]:
             del side["label"]
-        with np.load(folder / _STEPS) as arrays:
+        for entry in found["runs"]:
+            entry["numbers"] = _with_nan(entry["numbers"])
+        with steps.open("rb") as file, np.load(file) as arrays:  # NumPy leaves a damaged file open
             runs = [
                 Run(loss=arrays[f"run{i}.loss"], seconds=arrays[f"run{i}.seconds"], **entry)
                 for i, entry in enumerate(found["runs"])
@@ -218,6 +231,23 @@ def _run_dict(run: Run, steps: bool) -> dict[str, Any]:
     found: dict[str, Any] = {"side": run.side, "batch_size": run.batch_size, "seed": run.seed}
     found["numbers"] = run.numbers
     return found | ({"loss": run.loss.tolist(), "seconds": run.seconds.tolist()} if steps else {})
+
+
+def _with_nan(numbers: dict[str, Any]) -> dict[str, Any]:
+    """Return a run's numbers with NaN where ``finite`` put None for it: a loss, a metric, a gradient's length."""
+
+    def back(value: Any) -> Any:
+        return math.nan if value is None else value
+
+    found = numbers | {
+        "history": {name: [back(value) for value in values] for name, values in numbers["history"].items()}
+    }
+    if "final" in found:
+        found["final"] = {name: back(value) for name, value in found["final"].items()}
+    if "noise" in found:
+        lengths = ("grad_norm2", "trace")
+        found["noise"] = [entry | {name: back(entry[name]) for name in lengths} for entry in found["noise"]]
+    return found
 
 
 def _pair_dict(pair: Pair, steps: bool) -> dict[str, Any]:

@@ -71,6 +71,7 @@ class Conductor:
             for seed in self.settings["seeds"]:
                 for size in self.settings["batch_sizes"]:
                     self._all_sides(seed, size)
+            self._note_losses()
         except KeyboardInterrupt:
             for child in self.children:
                 child.process.kill()  # it may be in a long step, and nothing of it will be used
@@ -83,7 +84,9 @@ class Conductor:
         for child in self.children:
             child.send(do="open")
         for child in self.children:
-            found = child.answer()
+            found = self._reply(child)
+            if found is None:
+                continue
             self.comparison.settings.setdefault("host", found.pop("host"))
             found.pop("host", None)
             onednn = found.pop("onednn", None)
@@ -114,7 +117,33 @@ class Conductor:
         for child in others:
             child.send(do="check", seed=self.settings["seeds"][0])
         for child in others:
-            child.answer()
+            self._reply(child)
+        lost = [child.dead is not None for child in self.children]
+        self.children = [child for child, gone in zip(self.children, lost, strict=True) if not gone]
+        sides = self.comparison.sides
+        self.comparison.sides = [side for side, gone in zip(sides, lost, strict=True) if not gone]
+
+    def _reply(self, child: Child) -> dict[str, Any] | None:
+        """Return a child's answer, or None if it was lost before any training and others go on without it.
+
+        Raises
+        ------
+        ChildError
+            If nothing would be left to compare: it is minibatch, or the only other side.
+        """
+        try:
+            return child.answer()
+        except ChildError as error:
+            child.dead = child.dead or str(error)
+            if child is self.children[0] or all(other.dead for other in self.children[1:]):
+                raise
+            name = f"{child.side.backend} {child.side.device}"
+            first = Failure(name, self.settings["batch_sizes"][0], self.settings["seeds"][0], str(error))
+            self.comparison.failures.append(first)
+            self.comparison.notes.append(
+                f"Keras on {child.side.backend} ({child.side.device}) did not come up: none of its trainings ran."
+            )
+            return None
 
     def _all_sides(self, seed: int, size: int) -> None:
         own = self.settings["mode"] == "own"
@@ -151,6 +180,20 @@ class Conductor:
         run = Run(info.name, size, seed, numbers, arrays.get("loss", empty), arrays.get("seconds", empty))
         self.comparison.runs[run.key] = run
         return arrays or {"": empty}
+
+    def _note_losses(self) -> None:
+        """Note which losses left the finite numbers: two that did so together agree on nothing."""
+        labels = {side.name: side.label for side in self.comparison.sides}
+        found = {}
+        for run in self.comparison.runs.values():
+            bad = np.flatnonzero(~np.isfinite(run.loss if len(run.loss) else run.numbers["history"]["loss"]))
+            if len(bad):
+                where = f"{'step' if len(run.loss) else 'epoch'} {bad[0] + 1:,}"
+                found[f"{labels[run.side]} at batch size {run.batch_size:,} (seed {run.seed}: {where})"] = True
+        if found:
+            self.comparison.notes.append(
+                f"The loss is not finite any more, and says nothing from there on: {', '.join(found)}."
+            )
 
     def _tell(self, what: str, steps: int) -> None:
         self.done += steps

@@ -127,7 +127,11 @@ def side_by_side(
     _one_of("mode", mode, ("steps", "own"))
     if isinstance(tolerance, bool) or not (isinstance(tolerance, int | float) and 0 <= tolerance < math.inf):
         raise ValueError(f"tolerance must be a number from 0 up; got {tolerance!r}.")
+    if isinstance(seeds, str) or not isinstance(seeds, Iterable):
+        raise ValueError(f"seeds must be a list, such as [0, 1, 2]; got {seeds!r}.")
     chosen = list(dict.fromkeys(_count("seeds", seed, 0) for seed in seeds))
+    if max(chosen, default=0) >= 2**32:
+        raise ValueError(f"seeds: expected integers below 2**32; got {max(chosen)}.")
     if not chosen:
         raise ValueError("seeds is empty: there is nothing to run.")
     for side in sides[1:]:
@@ -169,12 +173,17 @@ def _data(x: Any, y: Any, validation_data: Any) -> dict[str, Array]:
     for prefix in ("", "val_") if validation_data is not None else ("",):
         n, n_y = len(data[f"{prefix}x"]), len(data[f"{prefix}y"])
         if n != n_y or not n:
-            raise ValueError(f"{prefix}x and {prefix}y must have as many samples, at least 1; got {n} and {n_y}.")
+            several = isinstance(parts[f"{prefix}x"], list | tuple) and data[f"{prefix}x"].ndim > 2
+            hint = f" A list is taken for {n} samples: models with several inputs are not compared yet."
+            raise ValueError(
+                f"{prefix}x and {prefix}y must have as many samples, at least 1; got {n} and {n_y}."
+                + (hint if several else "")
+            )
     return data
 
 
 def _sizes(batch_sizes: Iterable[int | str], n: int) -> list[int]:
-    if isinstance(batch_sizes, str | int | np.integer):
+    if isinstance(batch_sizes, str) or not isinstance(batch_sizes, Iterable):
         raise ValueError(f"batch_sizes must be a list, such as [8, 32, 'full']; got {batch_sizes!r}.")
     sizes = []
     for size in batch_sizes:

@@ -13,6 +13,8 @@ from minibatch.compare.run import SideInfo
 
 #: Characters to a line of prose.
 WIDTH = 110
+#: Seeds that are named, at most.
+SEEDS = 10
 
 #: A heading, rows of cells, and what the columns mean.
 Block = tuple[str, list[str], list[list[str]], str]
@@ -50,12 +52,12 @@ def opening(comparison: Comparison) -> str:
         "float64": "float64 on every side",
         "tf32": "TF32 is on in Keras; minibatch computes in float32",
     }.get(s["precision"], f"Keras in {s['precision']} (TF32 off); minibatch computes in float32")
-    seeds = ", ".join(map(str, s["seeds"]))
+    few = len(s["seeds"]) <= SEEDS
+    seeds = ", ".join(map(str, s["seeds"] if few else s["seeds"][:SEEDS]))
+    seeds += "" if few else f" and {len(s['seeds']) - SEEDS} more"
+    epochs = f"{s['epochs']} epoch" + ("" if s["epochs"] == 1 else "s")
     threads = "" if s["threads"] is None else f" Threads of each library: {s['threads']}."
-    return (
-        f"{s['n_samples']:,} samples, {s['epochs']} epochs, seeds {seeds}: {what}.\n"
-        f"Precision: {precision}.{threads}"
-    )
+    return f"{s['n_samples']:,} samples, {epochs}, seeds {seeds}: {what}.\nPrecision: {precision}.{threads}"
 
 
 def failed(comparison: Comparison) -> str:
@@ -219,7 +221,7 @@ def noise(comparison: Comparison) -> Block:
                     f"{found['step']:,}",
                     f"{found['grad_norm2']:.6g}",
                     f"{found['trace']:.6g}",
-                    "infinite" if scale is None else f"{scale:,.5g}",
+                    f"{scale:,.5g}" if scale is not None else "infinite" if found["grad_norm2"] == 0 else "-",
                     "-" if angle is None else f"{angle:.3f}",
                     "-" if theory is None else f"{theory:.3f}",
                 ]

@@ -51,6 +51,8 @@ class Trainer:
             raise ValueError(f"build(K) must return a compiled model; it returned {model!r}.")
         if not model.weights:
             model.build((None, *self.x.shape[1:]))
+        if not model.weights:
+            raise ValueError("the model has no weights: there is nothing to train.")
         return model
 
     def steps(

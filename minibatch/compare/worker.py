@@ -97,6 +97,12 @@ class Worker:
     def draw(self, seed: int) -> dict[str, Any]:
         """Draw initial weights for all sides."""
         model = self._built(seed)
+        inputs, outputs = len(model.input_shapes), len(model.output_shapes)
+        if inputs != 1 or outputs != 1:
+            raise BuildError(
+                "models with several inputs or outputs are not compared yet; build makes one with "
+                f"{inputs} and {outputs}."
+            )
         weights = [np.asarray(w) for w in model.get_weights()]
         np.savez(self._weights_file(seed), *weights)
         return {"shapes": [list(w.shape) for w in weights], "random_layers": _random_layers(model)}

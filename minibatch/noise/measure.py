@@ -22,6 +22,8 @@ from minibatch.utils.names import near_misses
 
 #: Up to this size the inner products of all samples are made (8,192 samples); beyond it drawn batches are run.
 PRODUCTS_BYTES = 512 << 20
+#: What is this much smaller than what it is the difference of is rounding.
+ROUNDING = 1e-13
 
 
 def gradient_noise(
@@ -60,8 +62,8 @@ def gradient_noise(
     remainder : str, default "keep"
         What an epoch does with the samples left over; one of ``batching.REMAINDERS``.
     replacement : bool, default False
-        Whether a batch is drawn with replacement: then E|g_B|^2 = |G|^2 + S2 (N-1)/N / B, which is not zero at
-        B = N.
+        Whether a batch is drawn with replacement: then E|g_B|^2 = |G|^2 + S2 (N-1)/N / B, whose noise is not zero
+        at B = N. For these N samples only, not for an infinite population.
     population : {"finite", "infinite"}
         Whether G is the gradient of these N samples, exactly known; or of a population that they were drawn from
         (McCandlish et al. 2018): then |G|^2 is estimated without bias, |G|^2 - S2/N, and the noise is S2/B.
@@ -74,9 +76,11 @@ def gradient_noise(
     ------
     ValueError
         For a batch size outside 1..N, negative draws, fewer than two samples, gradients that are not finite, a
-        remainder policy that leaves no batch, and data that do not fit the model.
+        remainder policy that leaves no batch, data that do not fit the model, a model without trainable weights,
+        a loss that is no mean over samples (a reduction other than the mean, ``ignore_class``), and
+        ``replacement`` from an infinite population.
     TypeError
-        If a layer with weights has no rule for single samples.
+        If it is no model of this library, or a layer with weights has no rule for single samples.
 
     Notes
     -----
@@ -99,17 +103,29 @@ def gradient_noise(
     >>> report.by_batch_size[-1].expected_noise
     0.0
     """
+    if not isinstance(model, Model):
+        kind = type(model)
+        raise TypeError(f"model must be a model of minibatch; got {kind.__module__}.{kind.__qualname__}.")
     if isinstance(draws, bool) or not isinstance(draws, int | np.integer) or draws < 0:
         raise ValueError(f"draws must be an integer, 0 or above; got {draws!r}.")
     if population not in ("finite", "infinite"):
         raise ValueError(
             f"unknown population {population!r}.{near_misses(str(population), ['finite', 'infinite'])}"
         )
+    if replacement and population == "infinite":
+        raise ValueError(
+            "replacement=True draws from these N samples again and again, population='infinite' takes them for a "
+            "part of one without end, where no sample comes twice: choose one of the two."
+        )
     check_remainder(remainder)
-    if isinstance(batch_sizes, str | int | np.integer):
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
+        raise ValueError(f"seed must be an integer; got {seed!r}.")
+    if isinstance(batch_sizes, str) or not isinstance(batch_sizes, Iterable):
         raise ValueError(f"batch_sizes must be a list, such as [1, 32, 'full']; got {batch_sizes!r}.")
     batch = model.checked(x, y)
-    check_mean(model)
+    check_mean(model, batch.targets)
+    if not model.trainable_weights:
+        raise ValueError(f"the model {model.name!r} has no trainable weights: there is no gradient to measure.")
     n = count(batch)
     if n < 2:
         raise ValueError(f"gradient noise needs at least 2 samples; got {n}.")
@@ -124,7 +140,7 @@ def gradient_noise(
     # The mean over an epoch differs from G by the samples whose share is not that of the rest.
     uneven = {size: int((a > a.min() * (1 + 1e-9)).sum()) for size, a in shares.items()}
     wanted = sorted({*sizes, *(odd for odd in uneven.values() if odd)})
-    spread, along = _drawn(blocks, G, wanted, int(draws), seed, replacement)
+    spread, along = _drawn(blocks, G, trace, wanted, int(draws), seed, replacement)
 
     # With replacement the variance of one sample is the mean over N, and the draws never run out.
     signal, noise_of_one, size_of_all = grad_norm2, trace, float(n)
@@ -150,7 +166,7 @@ def gradient_noise(
         )
         exact = (signal, noise_of_one, size_of_all)
         rows.append(_row(size, exact, epoch, grad_norm2, spread[size], along[size]))
-    layers = _by_layer(model, G, traces) if by_layer else ()
+    layers = _by_layer(model, G, traces, (n - 1) / n if replacement else 1, n, population) if by_layer else ()
     return NoiseReport(
         n_samples=n,
         grad_norm2=signal,
@@ -186,27 +202,33 @@ def _moments(blocks: Blocks) -> tuple[Array, dict[str, float]]:
     traces = {}
     for name, total in squares.items():
         mean2 = sum(float(G[piece] @ G[piece]) for piece in owners[name])
-        traces[name] = max(0.0, (total - n * mean2) / (n - 1))
+        # Gradients that are all alike have no spread, not what rounding leaves of one.
+        around = total - n * mean2
+        traces[name] = around / (n - 1) if around > ROUNDING * total else 0.0
     return G, traces
 
 
-def _by_layer(model: Model, G: Array, traces: dict[str, float]) -> tuple[LayerNoise, ...]:
+def _by_layer(
+    model: Model, G: Array, traces: dict[str, float], of_one: float, n: int, population: str
+) -> tuple[LayerNoise, ...]:
+    """Return each layer's part; ``of_one`` times S2 is the variance of one draw."""
     rows = []
     for name, trace in traces.items():
         pieces = [p for w, p in model.parameters.slices.items() if w in model.get_layer(name).weights]
         norm2 = sum(float(G[piece] @ G[piece]) for piece in pieces)
+        norm2 -= trace / n if population == "infinite" else 0
         size = sum(piece.stop - piece.start for piece in pieces)
-        rows.append(LayerNoise(name, size, norm2, trace, statistics.noise_scale(trace, norm2)))
+        rows.append(LayerNoise(name, size, norm2, trace, statistics.noise_scale(of_one * trace, norm2)))
     return tuple(rows)
 
 
 def _drawn(
-    blocks: Blocks, G: Array, sizes: Sequence[int], draws: int, seed: int, replacement: bool
+    blocks: Blocks, G: Array, trace: float, sizes: Sequence[int], draws: int, seed: int, replacement: bool
 ) -> tuple[dict[int, Array], dict[int, Array]]:
     """Return, by batch size, (|g_B - G|^2, (g_B - G) . G) of each drawn batch, (draws,)."""
     n = count(blocks.batch)
-    if not draws:
-        return dict.fromkeys(sizes, np.empty(0)), dict.fromkeys(sizes, np.empty(0))
+    if not draws or not trace:  # with no spread every batch has the gradient G
+        return dict.fromkeys(sizes, np.zeros(draws)), dict.fromkeys(sizes, np.zeros(draws))
     if 8 * n * n > PRODUCTS_BYTES:
         return _run(blocks.model, blocks.batch, G, sizes, draws, seed, replacement)
     inner = products(blocks)
@@ -263,7 +285,10 @@ def _row(
 ) -> BatchNoise:
     """Put a batch size's numbers together; ``exact`` is (|G|^2, tr(Sigma), N) of the exact columns."""
     noise = 2 * along + spread
-    norm2 = np.maximum(grad_norm2 + noise, 0.0)
+    norm2 = grad_norm2 + noise
+    # Of a batch whose gradient is zero (all its samples fitted) say so, rather than what rounding leaves of it.
+    norm2 = np.where(norm2 > ROUNDING * (grad_norm2 + spread), norm2, 0.0)
+    noise = noise + (grad_norm2 - exact[0])  # as the exact columns have it: of a population |G|^2 is an estimate
     # The angle from both legs of the triangle: the inverse cosine alone is blind to small angles.
     parallel = grad_norm2 + along
     across = np.sqrt(np.maximum(spread * grad_norm2 - along**2, 0.0))

@@ -242,13 +242,22 @@ def _of(y: Any, samples: Any) -> Any:
     return y if y is None else y[samples]
 
 
-def check_mean(model: Model) -> None:
-    """Raise a ValueError where the loss of a batch is not the mean over its samples."""
-    for head in model.objective.heads:
+def check_mean(model: Model, targets: Sequence[Any] | None = None) -> None:
+    """Raise a ValueError where the loss of a batch is not the mean over its samples.
+
+    With the targets, as ``model.checked`` returns them, also where a loss leaves some of them out.
+    """
+    heads = model.objective.heads
+    for head, y in zip(heads, targets or [None] * len(heads), strict=True):
         if head.loss is not None and head.loss.reduction not in ("sum_over_batch_size", "mean"):
             raise ValueError(
                 f"the loss {head.loss.name!r} has reduction={head.loss.reduction!r}: gradient noise is about batch "
                 "gradients that are means over samples (reduction='sum_over_batch_size')."
+            )
+        if head.loss is not None and y is not None and head.loss.mask(y) is not None:
+            raise ValueError(
+                f"the loss {head.loss.name!r} leaves some targets out (ignore_class), so that a batch's gradient "
+                "is not the mean over its samples: drop those samples, and ignore_class."
             )
 
 
@@ -289,7 +298,7 @@ def per_sample_gradients(model: Model, x: Any, y: Any) -> Array:
            [-16.,  -8.]], dtype=float32)
     """
     batch = model.checked(x, y)
-    check_mean(model)
+    check_mean(model, batch.targets)
     theta = model.parameters.theta
     rows = np.empty((count(batch), theta.size), dtype=theta.dtype)
     for piece, gradients in chunks(model, batch, bytes_each=theta.nbytes):

@@ -72,7 +72,8 @@ class BatchNoise:
     epoch : EpochNoise
         An epoch of such batches.
     norm2, norm, noise, cosine, angle : ndarray, shape (draws,)
-        Of each drawn batch: |g_B|^2; |g_B|; |g_B|^2 - |G|^2; the cosine and the angle (degrees) between g_B and G.
+        Of each drawn batch: |g_B|^2; |g_B|; |g_B|^2 - |G|^2; the cosine and the angle (degrees) between g_B and G,
+        NaN where one of them is zero.
     """
 
     batch_size: int
@@ -92,13 +93,13 @@ class BatchNoise:
     def to_dict(self, draws: bool = False) -> dict[str, Any]:
         """Return plain numbers: of each measured quantity the mean, sd, standard error and quantiles.
 
-        With ``draws``, also the lists of all draws of |g_B|^2 and of the angle. What is infinite or undefined is
-        None, which JSON can hold.
+        Draws without a direction are left out of those. With ``draws``, also the lists of all draws of |g_B|^2
+        and of the angle. What is infinite or undefined is None, which JSON can hold.
         """
         row = self.numbers()
         if draws:
             row["draws"] = {"norm2": self.norm2.tolist(), "angle": self.angle.tolist()}
-        plain: dict[str, Any] = _for_json(row)
+        plain: dict[str, Any] = for_json(row)
         return plain
 
     def numbers(self) -> dict[str, Any]:
@@ -151,7 +152,7 @@ class NoiseReport:
     trace : float
         S2, the unbiased trace of the covariance of one sample's gradient.
     noise_scale : float
-        S2/|G|^2, in samples; infinite where G is zero.
+        S2/|G|^2, in samples (of draws with replacement S2 (N - 1)/N for S2); infinite where |G|^2 is not above 0.
     critical_batch_size : float
         The batch size with as much noise as signal, x = 1, in samples.
     draws : int
@@ -184,7 +185,7 @@ class NoiseReport:
         numbers = vars(self).copy()
         numbers["by_batch_size"] = [row.to_dict(draws) for row in self.by_batch_size]
         numbers["by_layer"] = [vars(row).copy() for row in self.by_layer]
-        plain: dict[str, Any] = _for_json(numbers)
+        plain: dict[str, Any] = for_json(numbers)
         return plain
 
     def rows(self) -> list[dict[str, Any]]:
@@ -228,13 +229,15 @@ class NoiseReport:
 
         if not self.draws:
             raise ValueError("there are no drawn batches to plot: gradient_noise was called with draws=0.")
+        if not self.trace:
+            raise ValueError("there is no noise to plot: all samples have the same gradient, tr(Sigma) is 0.")
         rows = self.by_batch_size
         finite = self.population == "finite" and not self.replacement
         return noise_by_batch_size(
             [row.batch_size for row in rows],
             [float(row.noise.mean()) for row in rows],
             None if finite else [row.expected_noise for row in rows],
-            errors=[summarise(row.noise)["standard_error"] for row in rows],
+            errors=[summarise(row.noise)["standard_error"] for row in rows] if self.draws > 1 else None,
             trace=self.trace,
             n_samples=self.n_samples if finite else None,
             noise_scale=self.noise_scale if math.isfinite(self.noise_scale) else None,
@@ -245,8 +248,9 @@ class NoiseReport:
         """Return the report as text, a line for each batch size; then one for each layer, if asked for."""
         lines = [
             f"N = {self.n_samples:,} samples   |G|^2 = {self.grad_norm2:.4g}   tr(Sigma) = {self.trace:.4g}",
-            f"noise scale = {_samples(self.noise_scale)}",
-            f"critical batch size = {_samples(self.critical_batch_size)}",
+            f"noise scale = {_samples(self.noise_scale, self.grad_norm2)}",
+            f"critical batch size = {_samples(self.critical_batch_size, self.grad_norm2)}",
+            *self._drawn_from(),
             "",
             f"{'':>10} |{'|g_B|^2':^33}|{'signal to':^11}|{'cosine to G':^17}|{'angle to G (degrees)':^31}",
             f"{'batch size':>10} | {'exact':>10} {'measured':>10} {'+-':>9} | {'noise':>9} | "
@@ -260,7 +264,7 @@ class NoiseReport:
                 f"{row.theory_cosine:>7.3f} | {angle['mean']:>5.1f} {angle['sd']:>5.1f} {angle['q05']:>5.1f} "
                 f"{angle['q95']:>5.1f} {row.theory_angle:>6.1f}"
             )
-        return "\n".join(line.rstrip() for line in lines + self._layer_lines())
+        return "\n".join(line.rstrip() for line in lines + self._without_direction() + self._layer_lines())
 
     def epoch_table(self) -> str:
         """Return, for each batch size, what an epoch of such batches does with the remainder, as text."""
@@ -277,6 +281,18 @@ class NoiseReport:
                 f"{f'{epoch.share:.3f} G':>8} {epoch.mean_error:>14.3g} {epoch.measured_error:>10.3g}"
             )
         return "\n".join(lines)
+
+    def _drawn_from(self) -> list[str]:
+        found = {"batches are drawn with replacement": self.replacement}
+        found["|G|^2 and the exact columns: estimates for an infinite population"] = self.population == "infinite"
+        return [words for words, so in found.items() if so]
+
+    def _without_direction(self) -> list[str]:
+        counts = {row.batch_size: int(np.isnan(row.angle).sum()) for row in self.by_batch_size}
+        found = ", ".join(f"{size:,}: {count:,}" for size, count in counts.items() if count)
+        if not found or min(counts.values()) == self.draws:  # where G is zero, the header says so
+            return []
+        return [f"gradients of zero, left out of cosine and angle (batch size: batches): {found}"]
 
     def _layer_lines(self) -> list[str]:
         if not self.by_layer:
@@ -299,26 +315,32 @@ class NoiseReport:
 
 
 def summarise(draws: Array) -> dict[str, float]:
-    """Return the mean, standard deviation, standard error of the mean and quantiles of draws; NaN without any."""
-    if not len(draws):
+    """Return the mean, standard deviation, standard error of the mean and quantiles of draws that are not NaN.
+
+    NaN without any; of a single one nothing is known of the spread.
+    """
+    known = draws[~np.isnan(draws)]
+    if not len(known):
         return dict.fromkeys(("mean", "sd", "standard_error", *QUANTILES), math.nan)
     # Equal draws (all batches are the same at B = N) have no spread, not what rounding makes of one.
-    sd = float(draws.std(ddof=1)) if draws.min() < draws.max() else 0.0
-    numbers = {"mean": float(draws.mean()), "sd": sd, "standard_error": sd / math.sqrt(len(draws))}
-    quantiles = np.quantile(draws, list(QUANTILES.values()))
+    sd = math.nan if len(known) == 1 else float(known.std(ddof=1)) if known.min() < known.max() else 0.0
+    numbers = {"mean": float(known.mean()), "sd": sd, "standard_error": sd / math.sqrt(len(known))}
+    quantiles = np.quantile(known, list(QUANTILES.values()))
     return numbers | {name: float(q) for name, q in zip(QUANTILES, quantiles, strict=True)}
 
 
-def _for_json(value: Any) -> Any:
+def for_json(value: Any) -> Any:
+    """Return plain numbers with None for what is infinite or undefined."""
     if isinstance(value, dict):
-        return {name: _for_json(part) for name, part in value.items()}
+        return {name: for_json(part) for name, part in value.items()}
     if isinstance(value, list):
-        return [_for_json(part) for part in value]
+        return [for_json(part) for part in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _samples(size: float) -> str:
-    return f"{size:,.1f} samples" if math.isfinite(size) else "infinite (G is zero)"
+def _samples(size: float, grad_norm2: float) -> str:
+    why = "G is zero" if not grad_norm2 < 0 else "the estimate of |G|^2 is below zero"
+    return f"{size:,.1f} samples" if math.isfinite(size) else f"infinite ({why})"
 
 
 def _flat(numbers: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

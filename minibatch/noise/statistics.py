@@ -39,7 +39,7 @@ def trace(gradients: Array) -> float:
 def noise_scale(trace: float, grad_norm2: float) -> float:
     """Return B_simple = tr(Sigma) / |G|^2, in samples: the batch size whose noise is as large as its signal.
 
-    McCandlish et al. 2018, eq. 2.9. Infinite where G is zero.
+    McCandlish et al. 2018, eq. 2.9. Infinite where G is zero, or an estimate of |G|^2 is not above zero.
     """
     return trace / grad_norm2 if grad_norm2 > 0 else math.inf
 
@@ -74,8 +74,12 @@ def expected_norm2(grad_norm2: float, trace: float, batch_size: npt.ArrayLike, n
 
 
 def noise_ratio(grad_norm2: float, trace: float, batch_size: npt.ArrayLike, n_samples: float) -> Array:
-    """Return x = (S2 / |G|^2)(1/B - 1/N): the noise of a batch over its signal, both squared."""
-    return noise_scale(trace, grad_norm2) * (1 / np.asarray(batch_size, dtype=np.float64) - 1 / n_samples)
+    """Return x = (S2 / |G|^2)(1/B - 1/N): the noise of a batch over its signal, both squared.
+
+    NaN at B = N where G is zero: there is neither.
+    """
+    with np.errstate(invalid="ignore"):
+        return noise_scale(trace, grad_norm2) * (1 / np.asarray(batch_size, dtype=np.float64) - 1 / n_samples)
 
 
 def critical_batch_size(noise_scale: float, n_samples: float) -> float:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,10 +16,14 @@ from compare.networks import small
 from minibatch.compare import (
     BackendMissingError,
     BuildError,
+    ChildError,
     Comparison,
     InterruptedComparison,
+    conductor,
     side_by_side,
+    table,
 )
+from minibatch.compare.job import Job, Side
 
 Alone = Callable[..., Comparison]
 Blobs = tuple[np.ndarray, np.ndarray]
@@ -58,7 +64,9 @@ def test_a_process_that_dies_takes_its_own_trainings_only(alone: Alone, blobs: B
     assert [failure.batch_size for failure in found.failures] == [16, 32]
     assert "SIGKILL" in found.failures[0].message
     assert "the last words" in found.failures[0].message
-    assert found.failures[1].message.startswith("not run: the child process of minibatch ended")
+    assert found.failures[1].message == "not run: the child process of minibatch ended with " + (
+        "signal SIGKILL (perhaps for want of memory). It said:"
+    )
 
 
 def test_ctrl_c_hands_over_what_was_finished(alone: Alone, blobs: Blobs, tmp_path: Any) -> None:
@@ -90,6 +98,135 @@ def test_a_build_that_fails_here(alone: Alone, blobs: Blobs) -> None:
     assert any("In the child process" in note and "Traceback" in note for note in error.value.__notes__)
     with pytest.raises(BuildError, match="must return a compiled model"):
         alone(lambda K: K.Sequential([K.Input((4,)), K.layers.Dense(3)]), *blobs)
+
+
+def test_models_that_cannot_be_compared(alone: Alone, blobs: Blobs) -> None:
+    def two(K: Any) -> Any:
+        a, b = K.Input((4,)), K.Input((4,))
+        model = K.Model([a, b], K.layers.Dense(3, "softmax")(K.layers.Concatenate()([a, b])))
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        return model
+
+    def nothing(K: Any) -> Any:
+        model = K.Sequential([K.Input((4,)), K.layers.Activation("softmax")])
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        return model
+
+    with pytest.raises(
+        BuildError, match="several inputs or outputs are not compared yet; build makes one with 2 and"
+    ):
+        alone(two, *blobs)
+    with pytest.raises(BuildError, match="the model has no weights: there is nothing to train"):
+        alone(nothing, *blobs)
+    x, y = blobs
+    with pytest.raises(ValueError, match="A list is taken for 2 samples: models with several inputs"):
+        alone(two, [x, x], y)
+
+
+def diverges(K: Any) -> Any:
+    """A model whose loss leaves the finite numbers within a few steps."""
+    model = K.Sequential([K.Input((4,)), K.layers.Dense(8), K.layers.Dense(1)])
+    model.compile(K.optimizers.SGD(1e9), "mse")
+    return model
+
+
+def test_a_loss_that_is_not_finite_is_said_so_and_survives_a_file(
+    alone: Alone, blobs: Blobs, tmp_path: Path
+) -> None:
+    x, y = blobs
+    found = alone(diverges, x, y.astype("float32"), epochs=3, noise_steps=(0, "last"))
+    (run,) = found.runs.values()
+    first = int(np.flatnonzero(~np.isfinite(run.loss))[0]) + 1
+    (note,) = found.notes
+    assert note.endswith(f"minibatch (CPU) at batch size 40 (seed 0: step {first}).")
+    assert "infinite" not in found.table()  # the noise scale of gradients that are NaN
+    found.save(tmp_path)
+    again = Comparison.load(tmp_path)
+    assert again.table() == found.table()
+    assert "nan" in again.table()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("comparison.json", b'{"version": 1, "sides": ['),
+        ("comparison.json", b"[]"),
+        ("comparison.json", b'{"version": 1}'),
+        ("steps.npz", b"no archive"),
+        ("steps.npz", b"PK\x03\x04 half of one"),
+    ],
+)
+def test_a_damaged_folder_is_said_to_be_one(name: str, content: bytes, tmp_path: Path) -> None:
+    Comparison({"batch_sizes": [8], "mode": "steps"}, [], {}, {}, [], []).save(tmp_path)
+    assert Comparison.load(tmp_path).runs == {}
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match="is damaged and cannot be read: "):
+        Comparison.load(tmp_path)
+    (tmp_path / name).unlink()
+    with pytest.raises(FileNotFoundError, match=f"there is no {name} in it"):
+        Comparison.load(tmp_path)
+
+
+def test_many_seeds_are_named_in_one_line() -> None:
+    settings = {"n_samples": 9, "epochs": 1, "seeds": list(range(60)), "mode": "own", "precision": "float32"}
+    first = table.opening(Comparison(settings | {"threads": None}, [], {}, {}, [], [])).splitlines()[0]
+    assert first.startswith("9 samples, 1 epoch, seeds 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 50 more: ")
+
+
+class Stub:
+    """A child that answers at once; on PyTorch it dies when it is opened, on JAX when it builds."""
+
+    def __init__(self, folder: Path, side: Side, job: Job) -> None:
+        self.folder, self.side, self.dead = folder, side, None
+        self.asked = ""
+
+    def send(self, do: str, **_: Any) -> None:
+        self.asked = do
+
+    def answer(self) -> dict[str, Any]:
+        if (self.side.backend, self.asked) in (("torch", "open"), ("jax", "check")):
+            raise ChildError(f"{self.side.backend} is broken.")
+        versions = {"kind": "cpu", "device": "", "versions": {}, "driver": None, "tf32": False}
+        return versions | {"dtype_policy": "float32", "host": {}} if self.asked == "open" else {}
+
+    def ask(self, progress: Any = None, *, do: str, name: str = "", **_: Any) -> dict[str, Any]:
+        if do == "draw":
+            return {"random_layers": []}
+        np.savez(self.folder / "none.npz")
+        return {"ran_on": "cpu", "history": {"loss": [1.0]}, "arrays": str(self.folder / "none.npz")}
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("backends", "left"),
+    [
+        (("torch", "tensorflow", "jax"), ["minibatch", "tensorflow cpu"]),
+        (("torch",), None),
+        (("torch", "jax"), None),
+    ],
+)
+def test_a_backend_that_does_not_come_up_leaves_the_others(
+    backends: tuple[str, ...], left: list[str] | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(conductor, "Child", Stub)
+    settings = {"batch_sizes": [8, 16], "seeds": [0], "mode": "own", "n_samples": 32}
+    sides = [Side("minibatch", "cpu"), *(Side(name, "cpu") for name in backends)]
+    with ExitStack() as stack:
+        playing = conductor.Conductor(tmp_path, Job(epochs=1), sides, settings, None, stack)
+        if left is None:  # nothing would be left to compare
+            with pytest.raises(ChildError, match="is broken"):
+                playing.run()
+            return
+        found = playing.run()
+    assert [side.name for side in found.sides] == left
+    assert list(found.runs) == [(name, size, 0) for size in (8, 16) for name in left]
+    assert [(failure.side, failure.message) for failure in found.failures] == [
+        ("torch cpu", "torch is broken."),
+        ("jax cpu", "jax is broken."),
+    ]
+    assert "Keras on torch (cpu) did not come up: none of its trainings ran." in found.notes
 
 
 def test_layers_that_draw_random_numbers_are_named(alone: Alone, blobs: Blobs) -> None:
@@ -130,6 +267,9 @@ def test_looking_at_the_noise_changes_no_step(alone: Alone, blobs: Blobs) -> Non
         ({"batch_sizes": [121]}, "at most N = 120; got 121"),
         ({"epochs": 0}, "epochs: expected an integer of at least 1; got 0"),
         ({"seeds": []}, "seeds is empty"),
+        ({"seeds": 3}, r"seeds must be a list, such as \[0, 1, 2\]; got 3"),
+        ({"seeds": [2**32]}, r"seeds: expected integers below 2\*\*32; got 4294967296"),
+        ({"batch_sizes": None}, "must be a list, such as .*; got None"),
         ({"seeds": [-1]}, "seeds: expected an integer of at least 0; got -1"),
         ({"backend": "tensorfow"}, "no backend 'tensorfow'. Did you mean 'tensorflow'"),
         ({"device": "tpu"}, "device must be one of cpu, gpu, auto; got 'tpu'"),

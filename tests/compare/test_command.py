@@ -13,7 +13,7 @@ import pytest
 
 import minibatch as mb
 from minibatch.cli import main
-from minibatch.compare import BackendMissingError, Comparison, InterruptedComparison, command, runner
+from minibatch.compare import BackendMissingError, ChildError, Comparison, InterruptedComparison, command, runner
 from minibatch.compare.job import Side
 
 
@@ -77,6 +77,44 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "cannot write into" in capsys.readouterr().err
 
 
+def test_a_folder_that_cannot_be_written_into_is_known_before_anything_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(dir: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(dir))
+
+    monkeypatch.setattr("minibatch.compare.command.tempfile.TemporaryFile", refused)
+    monkeypatch.setattr(command, "side_by_side", lambda *args, **options: pytest.fail("it ran"))
+    assert main(["compare", "--out", str(tmp_path)]) == 2
+    assert f"cannot write into {tmp_path}: Permission denied." in capsys.readouterr().err
+
+
+def test_a_child_that_is_lost_is_no_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def lost(*args: Any, **options: Any) -> Comparison:
+        raise ChildError("the child process of torch ended with signal SIGABRT.")
+
+    monkeypatch.setattr(command, "side_by_side", lost)
+    assert main(["compare", "--out", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == "minibatch compare: the child process of torch ended with signal SIGABRT.\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("def build(K:\n", "model.py cannot be loaded: SyntaxError: '(' was never closed (model.py, line 1)"),
+        ("import nowhere\n", "model.py cannot be loaded: ModuleNotFoundError: No module named 'nowhere'"),
+    ],
+)
+def test_a_file_with_a_mistake_in_it(
+    code: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "model.py").write_text(code)
+    assert main(["compare", "--model", f"{tmp_path / 'model.py'}:build", "--out", str(tmp_path)]) == 2
+    assert message in capsys.readouterr().err
+
+
 @pytest.fixture
 def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "_sides", lambda backend, device: [Side("minibatch", "cpu")])
@@ -127,6 +165,8 @@ def test_ctrl_c_saves_what_is_finished(
     [
         ({"a": [1]}, "must hold x_train and y_train (or x and y); it holds a"),
         ({"x": [[1.0]], "y": [0.5]}, "wants class numbers 0, 1, ... as targets (N,); got float64, shape (1,)"),
+        ({"x": [[1.0], [1.0]], "y": [-1, 0]}, "got int64, shape (2,), from -1"),
+        ({"x": np.empty((0, 2)), "y": np.empty(0, int)}, "as many samples, at least 1; got 0 and 0"),
     ],
 )
 def test_files_of_other_contents(

@@ -114,6 +114,99 @@ def test_a_zero_gradient_is_said_in_words():
     assert np.isnan(noise.by_batch_size[0].angle).all()
 
 
+def a_line(x, y):
+    """A line through zero, at weight zero: g_i = -2 y_i (x_i, 1)."""
+    line = mb.Sequential([mb.Input((1,)), mb.layers.Dense(1, kernel_initializer="zeros")])
+    line.compile("sgd", "mse")
+    return line, np.array(x, float)[:, None], np.array(y, float)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("population", "words"),
+    [("finite", "infinite (G is zero)"), ("infinite", "infinite (the estimate of |G|^2 is below zero)")],
+)
+def test_a_zero_mean_of_gradients_that_are_not(population, words):
+    line = a_line([1, 1, -1, -1], [1, -1, 1, -1])
+    noise = gradient_noise(*line, batch_sizes=[1, "full"], draws=5, by_layer=True, population=population)
+    assert f"noise scale = {words}" in noise.table()
+    assert noise.by_batch_size[0].signal_to_noise == 0
+    assert noise.by_layer[0].grad_norm2 == noise.grad_norm2  # one layer: the same estimate
+    if population == "finite":
+        assert np.isnan(noise.by_batch_size[1].ratio)  # at B = N neither noise nor signal
+    json.dumps(noise.to_dict(draws=True), allow_nan=False)
+
+
+def test_gradients_that_are_all_alike_have_no_noise_at_all():
+    # In 23 of 30 such sets what rounding left of tr(Sigma) was not zero.
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        x = np.repeat(rng.normal(size=(1, 3)), 7 + 10 * seed, axis=0)
+        model = mb.Sequential([mb.Input((3,)), mb.layers.Dense(5, "tanh"), mb.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        noise = gradient_noise(model, x, np.ones(len(x)), batch_sizes=[1, 5], draws=3, by_layer=True)
+        assert noise.trace == noise.noise_scale == 0
+        assert all(layer.trace == 0 for layer in noise.by_layer)
+        for row in noise.by_batch_size:
+            np.testing.assert_array_equal(row.noise, 0)
+            np.testing.assert_array_equal(row.angle, 0)
+        with pytest.raises(ValueError, match=r"all samples have the same gradient, tr\(Sigma\) is 0"):
+            noise.plot()
+
+
+def test_batches_whose_gradient_is_zero_are_left_out_of_the_angles():
+    # Half of the samples are fitted: a batch of one of them has no direction, the others' angles are known.
+    line = a_line([1, 1, 1, 1], [0, 0, 1, 1])
+    noise = gradient_noise(*line, batch_sizes=[1, 3], draws=200)
+    one, three = noise.by_batch_size
+    fitted = int(np.isnan(one.angle).sum())
+    assert 60 < fitted < 140
+    np.testing.assert_array_equal(one.norm[np.isnan(one.angle)], 0)
+    assert one.to_dict()["angle"]["mean"] == pytest.approx(0, abs=1e-5)  # all gradients lie along G
+    assert one.to_dict()["norm2"]["mean"] == pytest.approx((200 - fitted) / 200 * 8)
+    assert not np.isnan(three.angle).any()
+    assert noise.table().splitlines()[-1].endswith(f"(batch size: batches): 1: {fitted}")
+
+
+def test_a_single_draw_has_no_spread_that_is_known():
+    from matplotlib import pyplot
+
+    model = mlp()
+    noise = gradient_noise(model, *samples(model, 20), batch_sizes=[2, 5], draws=1)
+    row = noise.by_batch_size[0].to_dict()
+    assert row["norm2"]["mean"] == pytest.approx(noise.by_batch_size[0].norm2[0])
+    assert row["norm2"]["sd"] is row["norm2"]["standard_error"] is None
+    pyplot.close(noise.plot().figure)
+
+
+def test_what_cannot_be_measured_is_refused():
+    model = mlp()
+    x, y = samples(model, 20)
+    for options, message in (
+        ({"batch_sizes": None}, r"batch_sizes must be a list, such as \[1, 32, 'full'\]; got None"),
+        ({"seed": "a"}, "seed must be an integer; got 'a'"),
+        ({"replacement": True, "population": "infinite"}, "choose one of the two"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            gradient_noise(model, x, y, **{"batch_sizes": [2]} | options)
+    with pytest.raises(TypeError, match=r"must be a model of minibatch; got builtins\.dict"):
+        gradient_noise({}, x, y, batch_sizes=[2])
+    model.trainable = False
+    with pytest.raises(ValueError, match="has no trainable weights: there is no gradient to measure"):
+        gradient_noise(model, x, y, batch_sizes=[2])
+
+
+@pytest.mark.parametrize("measured", [gradient_noise, per_sample_gradients])
+def test_a_loss_that_leaves_targets_out_is_refused(measured):
+    # The mean over those that count is no mean over samples: at B = N it would differ from G by their share.
+    model = mb.Sequential([mb.Input((4,)), mb.layers.Dense(3, "softmax")])
+    model.compile("sgd", mb.losses.SparseCategoricalCrossentropy(ignore_class=2))
+    with pytest.raises(ValueError, match=r"leaves some targets out \(ignore_class\)"):
+        measured(
+            model, np.ones((6, 4)), [0, 1, 2, 0, 1, 2], **{"batch_sizes": [2]} if measured is gradient_noise else {}
+        )
+
+
 @pytest.mark.parametrize("size", [0, -1, 21, 2.0, True, "half"])
 def test_batch_sizes_outside_the_set_are_refused(size):
     model = mlp()
@@ -208,6 +301,11 @@ def test_an_infinite_population():
     assert infinite.noise_scale == infinite.critical_batch_size
     assert finite.critical_batch_size == pytest.approx(1 / (1 / finite.noise_scale + 1 / 40))
     np.testing.assert_array_equal(infinite.by_batch_size[0].norm2, finite.by_batch_size[0].norm2)
+    many = gradient_noise(model, x, y, batch_sizes=[20], draws=2000, by_layer=True, population="infinite")
+    row = many.by_batch_size[0].to_dict()
+    assert abs(row["noise"]["mean"] - row["expected_noise"]) < 5 * row["noise"]["standard_error"]
+    assert sum(layer.grad_norm2 for layer in many.by_layer) == pytest.approx(many.grad_norm2)
+    assert "estimates for an infinite population" in many.table()
     with pytest.raises(ValueError, match=r"unknown population 'infinit'\. Did you mean 'infinite'"):
         gradient_noise(model, x, y, batch_sizes=[8], population="infinit")
 

@@ -100,6 +100,8 @@ def eigenpairs(
     """
     inside = np.ones(size, dtype=bool) if free is None else np.asarray(free, dtype=bool)
     dimension = int(inside.sum())
+    if not dimension:
+        raise ValueError("there is no free parameter, and so no eigenvalue: no layer has trainable weights.")
     if isinstance(k, bool) or not isinstance(k, int | np.integer) or not 1 <= k <= dimension:
         raise ValueError(f"k must be an integer from 1 to {dimension}, the free parameters; got {k!r}.")
     if not tolerance > 0:

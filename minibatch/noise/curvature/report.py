@@ -12,6 +12,7 @@ from minibatch.noise.curvature.lanczos import Eigenpairs
 from minibatch.noise.curvature.measures import diagonal_of, top_of
 from minibatch.noise.curvature.takeuchi import TIC, tic_of
 from minibatch.noise.curvature.true_scale import TrueNoiseScale, true_noise_scale_of
+from minibatch.noise.report import for_json
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,12 @@ class Curvature:
     kinks: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the report as plain numbers; eigenvectors are left out."""
+        """Return the report as plain numbers; eigenvectors are left out.
+
+        What is infinite or undefined is None, which JSON can hold.
+        """
         found = self.eigenvalues
-        return {
+        numbers = {
             "n_samples": self.n_samples,
             "n_parameters": self.n_parameters,
             "eigenvalues": found.values.tolist(),
@@ -60,6 +64,8 @@ class Curvature:
             "products": self.products,
             "kinks": self.kinks,
         }
+        plain: dict[str, Any] = for_json(numbers)
+        return plain
 
     def table(self) -> str:
         """Return the report as text."""

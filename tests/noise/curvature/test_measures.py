@@ -305,3 +305,21 @@ def test_the_report_gathers_what_the_functions_return(network, draws):
     assert f"{found.noise.noise_scale:.4g}" in table
     assert ("not measured" in table) == (draws == 30)
     assert max(map(len, table.splitlines())) <= 100
+
+
+def test_what_is_infinite_or_undefined_is_none_in_the_dict():
+    # G = 0: B_noise is infinite, and no learning rate is best.
+    line = mb.Sequential([mb.Input((1,)), mb.layers.Dense(1, kernel_initializer="zeros")])
+    line.compile("sgd", "mse")
+    x, y = np.array([[1.0], [1.0], [-1.0], [-1.0]]), np.array([1.0, -1.0, 1.0, -1.0])
+    numbers = json.loads(json.dumps(loss_curvature(line, x, y).to_dict(), allow_nan=False))
+    assert numbers["noise"]["noise_scale"] is None
+    assert numbers["noise"]["max_learning_rate"] is None
+    assert numbers["trace"]["value"] == pytest.approx(4)
+
+
+def test_where_nothing_is_free_it_says_so(float64):
+    model = mb.Sequential([mb.Input((2,)), mb.layers.Dense(1, trainable=False)])
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match="no free parameter, and so no eigenvalue"):
+        top_eigenvalues(model, np.ones((3, 2)), np.ones(3))
