@@ -110,8 +110,10 @@ def test_an_error_in_a_worker_reaches_the_reader_with_its_traceback(dataset: Dat
 
 
 INTERRUPTED = """
-import sys, threading, time
+import signal, sys, threading, time
 from minibatch.batching import AUTOTUNE, Dataset
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a test run in the background may have it ignored
 
 def slow(i):
     time.sleep(0.01)
@@ -133,7 +135,11 @@ def test_control_c_stops_everything() -> None:
     assert process.stdout is not None
     assert process.stdout.readline() == "running\n"
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=30)
+    try:
+        output, _ = process.communicate(timeout=30)
+    finally:
+        process.kill()
+        process.wait()
     assert output == "stopped []\n"
     assert process.returncode == 0
 
