@@ -110,7 +110,7 @@ class Affine:
         numbers = real(self.scale * self.scale / N), real(N / (N - 1)), real(epsilon)
         u, v, g = self.a, self.d, gradient[self.kernel].reshape(I, O)
         if self.runs_along_inputs:
-            u, v, g = v, u, g.T
+            u, v, g = v, u, np.ascontiguousarray(g.T)  # so that its divisions run in several lanes
         step = max(8, -(-PIECE // (8 * v.size)) * 8)
         pieces = range(0, u.shape[1], step)
         key = (self.kernel.start, N, v.dtype)

@@ -114,23 +114,22 @@ def bias_signal_sums(
 def batch_products(a: Array, d: Array, one: float, factor: float, norm2: Array, along: Array) -> None:
     """Add K_ii to ``norm2`` (N,) and the mean over k of K_ik to ``along`` (N,).
 
-    K_ik = factor (a_i.a_k + one)(d_i.d_k), a (N, I), d (N, O); ``one`` is 1 with a bias, 0 without. Four times four
-    samples at a time.
+    K_ik = factor (a_i.a_k + one)(d_i.d_k), a (N, I), d (N, O); ``one`` is 1 with a bias, 0 without. Half of the
+    pairs are enough.
     """
     N = a.shape[0]
-    of_a, of_d = np.empty(16, a.dtype), np.empty(16, a.dtype)
+    of_a, of_d = np.empty((4, N + 3), a.dtype), np.empty((4, N + 3), a.dtype)
     for i in range(0, N, 4):
-        for k in range(i, N, 4):
-            _inner(a, i, a, k, of_a)
-            _inner(d, i, d, k, of_d)
-            for p in range(min(4, N - i)):
-                for q in range(min(4, N - k)):
-                    product = factor * (of_a[4 * p + q] + one) * of_d[4 * p + q]
-                    along[i + p] += product / N
-                    if k > i:
-                        along[k + q] += product / N
-                    elif p == q:
-                        norm2[i + p] += product
+        _inner(a, i, a, i, of_a)
+        _inner(d, i, d, i, of_d)
+        for p in range(min(4, N - i)):
+            x, y, total = of_a[p], of_d[p], 0.0
+            norm2[i + p] += factor * (x[i + p] + one) * y[i + p]
+            for k in range(i, N):
+                total += factor * (x[k] + one) * y[k]
+            along[i + p] += total / N
+            for k in range(i + 4, N):
+                along[k] += factor * (x[k] + one) * y[k] / N
 
 
 @compiled
@@ -140,32 +139,36 @@ def products_with(a: Array, d: Array, b: Array, e: Array, one: float, factor: fl
     b (M, I), e (M, O).
     """
     N, M = a.shape[0], b.shape[0]
-    of_a, of_d = np.empty(16, a.dtype), np.empty(16, a.dtype)
+    of_a, of_d = np.empty((4, M + 3), a.dtype), np.empty((4, M + 3), a.dtype)
     for i in range(0, N, 4):
-        for k in range(0, M, 4):
-            _inner(a, i, b, k, of_a)
-            _inner(d, i, e, k, of_d)
-            for p in range(min(4, N - i)):
-                for q in range(min(4, M - k)):
-                    along[i + p] += factor * (of_a[4 * p + q] + one) * of_d[4 * p + q] / M
+        _inner(a, i, b, 0, of_a)
+        _inner(d, i, e, 0, of_d)
+        for p in range(min(4, N - i)):
+            x, y, total = of_a[p], of_d[p], 0.0
+            for k in range(M):
+                total += factor * (x[k] + one) * y[k]
+            along[i + p] += total / M
 
 
 @compiled
-def _inner(a: Array, i: int, b: Array, k: int, out: Array) -> None:
-    """Write a[i + p] . b[k + q] into out[4 p + q], for p and q from 0 to 3."""
+def _inner(a: Array, i: int, b: Array, first: int, out: Array) -> None:
+    """Write a[i + p] . b[k] into out[p, k], p from 0 to 3 and k from ``first`` on, four times four at a time."""
     N, M = a.shape[0] - 1, b.shape[0] - 1  # beyond the last row that one stands in
     a0, a1, a2, a3 = a[i], a[min(i + 1, N)], a[min(i + 2, N)], a[min(i + 3, N)]
-    b0, b1, b2, b3 = b[k], b[min(k + 1, M)], b[min(k + 2, M)], b[min(k + 3, M)]
-    s00 = s01 = s02 = s03 = s10 = s11 = s12 = s13 = a0[0] - a0[0]
-    s20 = s21 = s22 = s23 = s30 = s31 = s32 = s33 = a0[0] - a0[0]
-    for c in range(a0.shape[0]):
-        x0, x1, x2, x3, y0, y1, y2, y3 = a0[c], a1[c], a2[c], a3[c], b0[c], b1[c], b2[c], b3[c]
-        s00, s01, s02, s03 = s00 + x0 * y0, s01 + x0 * y1, s02 + x0 * y2, s03 + x0 * y3
-        s10, s11, s12, s13 = s10 + x1 * y0, s11 + x1 * y1, s12 + x1 * y2, s13 + x1 * y3
-        s20, s21, s22, s23 = s20 + x2 * y0, s21 + x2 * y1, s22 + x2 * y2, s23 + x2 * y3
-        s30, s31, s32, s33 = s30 + x3 * y0, s31 + x3 * y1, s32 + x3 * y2, s33 + x3 * y3
-    out[0], out[1], out[2], out[3], out[4], out[5], out[6], out[7] = s00, s01, s02, s03, s10, s11, s12, s13
-    out[8], out[9], out[10], out[11], out[12], out[13], out[14], out[15] = s20, s21, s22, s23, s30, s31, s32, s33
+    for k in range(first, M + 1, 4):
+        b0, b1, b2, b3 = b[k], b[min(k + 1, M)], b[min(k + 2, M)], b[min(k + 3, M)]
+        s00 = s01 = s02 = s03 = s10 = s11 = s12 = s13 = a0[0] - a0[0]
+        s20 = s21 = s22 = s23 = s30 = s31 = s32 = s33 = a0[0] - a0[0]
+        for c in range(a0.shape[0]):
+            x0, x1, x2, x3, y0, y1, y2, y3 = a0[c], a1[c], a2[c], a3[c], b0[c], b1[c], b2[c], b3[c]
+            s00, s01, s02, s03 = s00 + x0 * y0, s01 + x0 * y1, s02 + x0 * y2, s03 + x0 * y3
+            s10, s11, s12, s13 = s10 + x1 * y0, s11 + x1 * y1, s12 + x1 * y2, s13 + x1 * y3
+            s20, s21, s22, s23 = s20 + x2 * y0, s21 + x2 * y1, s22 + x2 * y2, s23 + x2 * y3
+            s30, s31, s32, s33 = s30 + x3 * y0, s31 + x3 * y1, s32 + x3 * y2, s33 + x3 * y3
+        out[0, k], out[0, k + 1], out[0, k + 2], out[0, k + 3] = s00, s01, s02, s03
+        out[1, k], out[1, k + 1], out[1, k + 2], out[1, k + 3] = s10, s11, s12, s13
+        out[2, k], out[2, k + 1], out[2, k + 2], out[2, k + 3] = s20, s21, s22, s23
+        out[3, k], out[3, k + 1], out[3, k + 2], out[3, k + 3] = s30, s31, s32, s33
 
 
 @compiled
@@ -214,7 +217,8 @@ def layer_sums(
         plain, unbiased = outer_signal_sums(a, squares, g, scale, bessel, epsilon, rows)
     else:
         _square(a, squares)
-        plain, unbiased = outer_signal_sums(d, squares, g.T, scale, bessel, epsilon, rows)
+        across = np.ascontiguousarray(g.T)  # so that its divisions run in several lanes
+        plain, unbiased = outer_signal_sums(d, squares, across, scale, bessel, epsilon, rows)
     if places[1] >= 0:
         row = rows[0][:O]
         row[:] = 0
@@ -266,6 +270,18 @@ def distance2(theta: Array, first: Array) -> float:
             x += (few[j] - a[j]) * (few[j] - a[j])
         total += x
     return total
+
+
+@compiled
+def mean_and_variance(values: Array) -> tuple[float, float]:
+    """Return the mean of (N,) values, and their variance with divisor N - 1: NaN for one value."""
+    mean, variance = 0.0, 0.0
+    for value in values:
+        mean += value
+    mean /= values.shape[0]
+    for value in values:
+        variance += (value - mean) * (value - mean)
+    return mean, variance / (values.shape[0] - 1) if values.shape[0] > 1 else np.nan
 
 
 def aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:

@@ -95,7 +95,8 @@ def sums(
             real = gradient.dtype.type
             numbers = real(1), real(B / (B - 1)), real(signal)
             signals += [partial(_signal_of, samples, weight, gradient, numbers) for weight in others.shares]
-    results = _done([*signals, *tasks], side_by_side=work >= SMALL)[: len(signals)]
+    # The long ones first: the short ones then fill what is left of the processors' time.
+    results = _done([*tasks, *signals], side_by_side=work >= SMALL)[len(tasks) :]
     norm2, along, along_kept = np.add.reduce(found)
     total = Sums(norm2, along, None if kept is None else along_kept)
     if signal is not None:

@@ -124,15 +124,8 @@ class Travel:
 
 def _slope(loss: float, losses: Array, along: Array) -> Slope:
     """Return what a batch says of the loss at one point; a batch of one sample has no variances: NaN."""
-    return Slope(loss, _spread(losses)[1], *_spread(along))
-
-
-def _spread(values: Array) -> tuple[float, float]:
-    """Return the mean and the variance with divisor B - 1."""
-    n = len(values)
-    mean = float(np.add.reduce(values)) / n
-    centred = values - mean
-    return mean, float(np.dot(centred, centred)) / (n - 1) if n > 1 else math.nan
+    spread = kernels().mean_and_variance
+    return Slope(loss, spread(losses)[1], *spread(along))
 
 
 def _like(memory: Array | None, vector: Array) -> Array:

@@ -243,6 +243,13 @@ def test_inner_products_of_pairs_in_tiles(n: int, m: int, one: float) -> None:
         np.testing.assert_allclose(along, 1 + 2 * C.mean(axis=1), rtol=1e-12)
 
 
+def test_the_mean_and_the_variance_of_few_numbers() -> None:
+    values = rows(7, 1)[:, 0]
+    for f in (kernels.mean_and_variance, kernels.mean_and_variance.py_func):  # type: ignore[attr-defined]
+        np.testing.assert_allclose(f(values), (values.mean(), values.var(ddof=1)), rtol=1e-12)
+        np.testing.assert_array_equal(f(values[:1]), (values[0], np.nan))
+
+
 def test_memory_begins_at_a_cache_line() -> None:
     for shape in ((1,), (3, 5), (7, 64)):
         assert kernels.aligned(shape, np.dtype(np.float32)).ctypes.data % 64 == 0
