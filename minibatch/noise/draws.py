@@ -66,7 +66,9 @@ def prefix_sums(centred: Array, along: Array, members: Array, counts: Array) -> 
 
     Each (counts, draws); ``counts`` ascending.
     """
-    first = np.ascontiguousarray(members[:, : counts[-1]], dtype=np.int32)
+    # Sorting numbers of 16 bits takes a time that is proportional to their count.
+    kind = np.uint16 if len(along) <= 1 << 16 else np.int64
+    first = np.ascontiguousarray(members[:, : counts[-1]], dtype=kind)
     # Sample by sample, wherever it was drawn: so each row of products is read once, and stays in the cache.
     drawn = np.argsort(first, axis=None, kind="stable")
     added = np.empty(first.shape)

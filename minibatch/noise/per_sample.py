@@ -76,6 +76,13 @@ class PerSample:
     def __len__(self) -> int:
         return len(next(iter(self.shares.values()))) if self.shares else 0
 
+    def __getitem__(self, samples: slice) -> PerSample:
+        """Return the gradients of some of the samples."""
+        some = PerSample(self.parameters, self.scale, self.penalties)
+        some.shares = {weight: share[samples] for weight, share in self.shares.items()}
+        some.owners = self.owners
+        return some
+
     def astype(self, dtype: npt.DTypeLike) -> PerSample:
         """Return the same, to be computed with in another float type."""
         other = PerSample(self.parameters, self.scale, {w: r.astype(dtype) for w, r in self.penalties.items()})
@@ -121,8 +128,10 @@ class PerSample:
         """Return g_i . h_k, (N, M), with M samples of the same model: these themselves by default."""
         h = self if other is None else other
         total = np.zeros((len(self), len(h)))
+        scale = self.scale * h.scale
         for weight, share in self.shares.items():
-            total += self.scale * h.scale * share.products(h.shares[weight])
+            inner = share.products(h.shares[weight])
+            total += inner if scale == 1 else scale * inner
             if weight in self.penalties:
                 r = self.penalties[weight]
                 total += self.scale * share.times(r)[:, None] + h.scale * h.shares[weight].times(r) + r @ r

@@ -13,6 +13,8 @@ from minibatch.typing import Array
 
 #: Bytes of gradients (factors, or rows where a layer has no factors) held at a time, in float64.
 BLOCK_BYTES = 128 << 20
+#: Samples whose products with the others are made at a time.
+ROWS = 128
 
 
 class Blocks:
@@ -62,7 +64,13 @@ def products(blocks: Blocks) -> Array:
     n = count(blocks.batch)
     inner = np.empty((n, n))
     for mine, g in blocks:
-        inner[mine, mine] = g.products()
+        for start in range(0, len(g), ROWS):
+            # Few rows at a time, so that they stay in the cache; and of each pair of rows only one product.
+            few = slice(start, start + ROWS)
+            stop = min(start + ROWS, len(g))
+            rows, columns = slice(mine.start + start, mine.start + stop), slice(mine.start, mine.start + stop)
+            inner[rows, columns] = g[few].products(g[:stop])
+            inner[columns, rows] = inner[rows, columns].T
         for other, h in blocks.before(mine.start):
             inner[mine, other] = g.products(h)
             inner[other, mine] = inner[mine, other].T
