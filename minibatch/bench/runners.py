@@ -225,7 +225,7 @@ class SklearnRunner:
         sklearn = importlib.import_module("sklearn")
         neural_network = importlib.import_module("sklearn.neural_network")
         if any(not isinstance(layer, Dense) for layer in work.layers):
-            raise NotImplementedError("has dense layers only")
+            raise NotImplementedError("has dense layers only")  # it is left out, and the table says why
         self.about: About = f"scikit-learn {sklearn.__version__}"
         self.x, self.y = work.data()
         hidden = [layer.units for layer in work.layers[:-1] if isinstance(layer, Dense)]

@@ -22,7 +22,7 @@ def main() -> None:
     say = _speaker()
     try:
         runner = RUNNERS[library](work)
-    except (ImportError, NotImplementedError) as error:
+    except (ImportError, NotImplementedError) as error:  # not installed, or cannot do this work
         say({"missing": str(error)})
         return
     say({"about": runner.about, "initial": runner.initial})

@@ -149,22 +149,22 @@ class Keras:
         return str(importlib.import_module(self.backend).__version__)
 
     def _set_tf32(self, on: bool) -> None:
-        raise NotImplementedError
+        raise NotImplementedError  # each backend below has its own
 
     def _gpus(self) -> list[str]:
-        raise NotImplementedError
+        raise NotImplementedError  # each backend below has its own
 
     def _devices(self) -> list[str]:
-        raise NotImplementedError
+        raise NotImplementedError  # each backend below has its own
 
     def _gpu_versions(self) -> dict[str, str]:
-        raise NotImplementedError
+        raise NotImplementedError  # each backend below has its own
 
     def _kind_of(self, value: Any) -> str:
-        raise NotImplementedError
+        raise NotImplementedError  # each backend below has its own
 
     def _gradient_of_one(self, model: Any, x: Array, y: Array) -> Any:
-        raise NotImplementedError
+        raise NotImplementedError  # each backend below has its own
 
     def restart_device_peak(self) -> None:
         """Forget the peak of the device's memory, where the backend can."""
