@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 import os
 import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -74,10 +76,16 @@ def open_keras(backend: str, device: str, precision: str) -> Keras:
                 if error.name != package:
                     raise
                 raise backend_missing(backend, package) from error
-    return {"tensorflow": OnTensorFlow, "jax": OnJax, "torch": OnTorch}[backend](device, precision)
+    kinds: dict[str, type[Keras]] = {"tensorflow": OnTensorFlow, "jax": OnJax, "torch": OnTorch}
+    return kinds[backend](device, precision)
 
 
-class Keras:
+def _one_by_one(gradient: Callable[[Array, Array], list[Array]], x: Array, y: Array) -> Array:
+    """Return each sample's gradient, (N, D), from a function that returns that of one, a piece for each weight."""
+    return np.stack([np.concatenate(gradient(x[i : i + 1], y[i : i + 1])) for i in range(len(x))])
+
+
+class Keras(ABC):
     """Keras on a backend; the subclasses know the backend.
 
     Parameters
@@ -130,11 +138,6 @@ class Keras:
         self.package.utils.clear_session()
         self.package.utils.set_random_seed(seed)
 
-    def gradients(self, model: Any, x: Array, y: Array) -> Array:
-        """Return each sample's gradient: (N, D). Sample by sample, where the backend has no better way."""
-        of_one = self._gradient_of_one(model, x, y)
-        return np.stack([np.concatenate(of_one(x[i : i + 1], y[i : i + 1])) for i in range(len(x))])
-
     def ran_on(self, model: Any) -> str:
         """Return "gpu" if all of the model's weights lie on one, as the backend says it of them."""
         kinds = {self._kind_of(weight.value) for weight in model.weights}
@@ -148,24 +151,31 @@ class Keras:
     def _version(self) -> str:
         return str(importlib.import_module(self.backend).__version__)
 
+    @abstractmethod
     def _set_tf32(self, on: bool) -> None:
-        raise NotImplementedError  # each backend below has its own
+        """Turn TF32 on or off, where the backend is told so after it was imported."""
 
+    @abstractmethod
     def _gpus(self) -> list[str]:
-        raise NotImplementedError  # each backend below has its own
+        """Return the name of each GPU."""
 
+    @abstractmethod
     def _devices(self) -> list[str]:
-        raise NotImplementedError  # each backend below has its own
+        """Return the name of every device, for messages."""
 
+    @abstractmethod
     def _gpu_versions(self) -> dict[str, str]:
-        raise NotImplementedError  # each backend below has its own
+        """Return the versions of what drives the GPU."""
 
+    @abstractmethod
     def _kind_of(self, value: Any) -> str:
-        raise NotImplementedError  # each backend below has its own
+        """Return "gpu" or "cpu": where a tensor lies."""
 
-    def _gradient_of_one(self, model: Any, x: Array, y: Array) -> Any:
-        raise NotImplementedError  # each backend below has its own
+    @abstractmethod
+    def gradients(self, model: Any, x: Array, y: Array) -> Array:
+        """Return each sample's gradient: (N, D)."""
 
+    @abstractmethod
     def restart_device_peak(self) -> None:
         """Forget the peak of the device's memory, where the backend can."""
 
@@ -198,7 +208,7 @@ class OnTensorFlow(Keras):
     def _kind_of(self, value: Any) -> str:
         return "gpu" if ":GPU:" in value.device.upper() else "cpu"
 
-    def _gradient_of_one(self, model: Any, x: Array, y: Array) -> Any:
+    def gradients(self, model: Any, x: Array, y: Array) -> Array:
         tf = self.tf
         self._loss(model, tf.constant(x[:1]), tf.constant(y[:1]))  # makes the variables that a trace may not make
         variables = [variable.value for variable in model.trainable_variables]
@@ -214,7 +224,7 @@ class OnTensorFlow(Keras):
             found = traced(tf.constant(x), tf.constant(y))
             return [tf.convert_to_tensor(g).numpy().reshape(-1) for g in found]
 
-        return of_one
+        return _one_by_one(of_one, x, y)
 
     def restart_device_peak(self) -> None:
         if self.kind == "gpu":
@@ -264,6 +274,9 @@ class OnJax(Keras):
             chunks.append(np.concatenate([np.asarray(g).reshape(len(g), -1) for g in found], axis=1))
         return np.concatenate(chunks)
 
+    def restart_device_peak(self) -> None:
+        pass  # JAX has no way to
+
     def device_peak(self) -> int | None:
         stats = self.jax.devices()[0].memory_stats() if self.kind == "gpu" else None
         return None if stats is None else int(stats["peak_bytes_in_use"])
@@ -299,7 +312,7 @@ class OnTorch(Keras):
     def _kind_of(self, value: Any) -> str:
         return "gpu" if value.device.type in ("cuda", "mps", "xpu") else "cpu"
 
-    def _gradient_of_one(self, model: Any, x: Array, y: Array) -> Any:
+    def gradients(self, model: Any, x: Array, y: Array) -> Array:
         torch, convert = self.torch, self.package.ops.convert_to_tensor
         values = [variable.value for variable in model.trainable_variables]
 
@@ -309,7 +322,7 @@ class OnTorch(Keras):
             pairs = zip(values, found, strict=True)
             return [(torch.zeros_like(v) if g is None else g).detach().cpu().numpy().reshape(-1) for v, g in pairs]
 
-        return of_one
+        return _one_by_one(of_one, x, y)
 
     def restart_device_peak(self) -> None:
         if self.kind == "gpu" and self.torch.cuda.is_available():
