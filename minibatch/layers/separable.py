@@ -8,7 +8,7 @@ import numpy as np
 
 from minibatch import initializers, regularizers
 from minibatch.layers.conv import Convolution
-from minibatch.layers.correlation import (
+from minibatch.layers.depthwise import (
     depthwise,
     depthwise_input_gradient,
     depthwise_kernel_gradient,

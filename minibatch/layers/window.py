@@ -17,7 +17,7 @@ from minibatch import memory
 from minibatch.typing import Array
 
 #: Bytes that one turn over a few samples may make, so that they are in the processor's cache when they are used.
-BLOCK = 2**21
+BLOCK = 2**19
 
 Pair = tuple[int, int]
 
@@ -169,13 +169,13 @@ def _pads(padding: str, extent: int, reach: int, stride: int) -> Pair:
     return (reach - 1, 0) if padding == "causal" else (0, 0)
 
 
-def blocks(samples: int, bytes_each: int) -> Iterator[slice]:
-    """Return slices of a few samples at a time, each of about ``BLOCK`` bytes and at least one sample.
+def blocks(samples: int, bytes_each: int, block: int | None = None) -> Iterator[slice]:
+    """Return slices of a few samples at a time, each of about ``block`` bytes and at least one sample.
 
-    >>> [(block.start, block.stop) for block in blocks(5, bytes_each=BLOCK // 2)]
+    >>> [(few.start, few.stop) for few in blocks(5, bytes_each=2, block=4)]
     [(0, 2), (2, 4), (4, 6)]
     """
-    few = max(1, BLOCK // max(1, bytes_each))
+    few = max(1, (block or BLOCK) // max(1, bytes_each))
     return (slice(start, start + few) for start in range(0, samples, few))
 
 

@@ -1,19 +1,24 @@
-"""Convolution a few images at a time, by several threads, beside the formulas that it is."""
+"""Convolution in compiled tiles, and by patches of a few images at a time, beside the formulas that it is."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from minibatch import parallel
-from minibatch.layers import correlation
+from minibatch.compiling import PLAIN
+from minibatch.layers import kernels, patches, tiles
 from minibatch.layers import window as window_module
 from minibatch.layers.correlation import (
     correlate,
     input_gradient,
     kernel_gradient,
+    kernel_gradient_of_each,
     patches_times,
     scattered_back,
     transposed_patches_times,
@@ -30,29 +35,80 @@ def windows(draw: st.DrawFn) -> Window:
     return Window.over(image, size, draw(pair(1, 3)), draw(st.sampled_from(["valid", "same"])), dilation)
 
 
-@settings(max_examples=60, deadline=None)
+@pytest.fixture(params=["tiles", "patches"])
+def way(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Let convolutions go this way and no other, whatever the processor. Return the module."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tiles, "at_hand", lambda: request.param == "tiles")
+        yield {"tiles": tiles, "patches": patches}[request.param]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     window=windows(),
     N=st.integers(1, 9),
-    C=st.integers(1, 5),
-    F=st.integers(1, 5),
-    block=st.sampled_from([1, 3000, 2**20]),
+    C=st.integers(1, 9),
+    F=st.integers(1, 40),
+    small=st.booleans(),
+    dtype=st.sampled_from([np.float32, np.float64]),
     seed=st.integers(0, 99),
 )
-def test_the_fast_forms_are_the_formulas(window: Window, N: int, C: int, F: int, block: int, seed: int) -> None:
+def test_the_fast_forms_are_the_formulas(
+    way: Any, window: Window, N: int, C: int, F: int, small: bool, dtype: type, seed: int
+) -> None:
     rng = np.random.default_rng(seed)
-    x = rng.normal(size=(N, *window.image, C))
-    kernel, bias = rng.normal(size=(*window.size, C, F)), rng.normal(size=F)
-    dz = rng.normal(size=(N, *window.positions, F))
-    close = {"rtol": 1e-12, "atol": 1e-12}
+    x = rng.normal(size=(N, *window.image, C)).astype(dtype)
+    kernel, bias = rng.normal(size=(*window.size, C, F)).astype(dtype), rng.normal(size=F).astype(dtype)
+    dz = rng.normal(size=(N, *window.positions, F)).astype(dtype)
+    close: Any = {"rtol": 1e-12, "atol": 1e-12} if dtype == np.float64 else {"rtol": 1e-4, "atol": 1e-4}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(window_module, "BLOCK", block)
-        np.testing.assert_allclose(correlate(x, kernel, window), patches_times(x, kernel, window), **close)
-        np.testing.assert_allclose(
-            correlate(x, kernel, window, bias), patches_times(x, kernel, window) + bias, **close
-        )
-        np.testing.assert_allclose(kernel_gradient(x, dz, window), transposed_patches_times(x, dz, window), **close)
+        if small:  # an image at a time, and rows of one
+            patch.setattr(tiles, "WORK", 1)
+            patch.setattr(tiles, "BYTES", 1)
+            patch.setattr(patches, "BLOCK", 3000)
+            patch.setattr(window_module, "BLOCK", 1)
+        z = patches_times(x, kernel, window)
+        np.testing.assert_allclose(correlate(x, kernel, window), z, **close)
+        np.testing.assert_allclose(correlate(x, kernel, window, bias), z + bias, **close)
+        dW = transposed_patches_times(x, dz, window)
+        np.testing.assert_allclose(kernel_gradient(x, dz, window), dW, **close)
+        of_each = kernel_gradient_of_each(x, dz, window)
+        for n in range(N):
+            alone = transposed_patches_times(x[n : n + 1], dz[n : n + 1], window)
+            np.testing.assert_allclose(of_each[n], alone, **close)
         np.testing.assert_allclose(input_gradient(dz, kernel, window), scattered_back(dz, kernel, window), **close)
+
+
+@pytest.mark.parametrize("OW", [1, 3, 4, 7, 8, 9, 12, 13, 17])
+@pytest.mark.parametrize("F", [1, 7, 8, 9, 16, 17, 32, 33])
+def test_tiles_that_reach_beyond_an_edge_write_nothing_there(OW: int, F: int, rng: np.random.Generator) -> None:
+    window = Window.over((2, OW + 2), (1, 3), (1, 1), "valid")
+    for dtype in (np.float32, np.float64):
+        x, W = rng.normal(size=(3, 2, OW + 2, 5)).astype(dtype), rng.normal(size=(15, F)).astype(dtype)
+        dz = rng.normal(size=(3 * 2 * OW, F)).astype(dtype)
+        guarded = np.full((2 + 3 * 2 * OW, F), 7.0, dtype)
+        layout, positions = tiles._layout(window, 5), (3, 2, OW)
+        kernels.correlate(x.reshape(-1), *layout, W, np.zeros(F, dtype), positions, guarded[1:-1])
+        assert (guarded[[0, -1]] == 7).all()
+        A = window.patches(x).reshape(-1, 15)
+        np.testing.assert_allclose(guarded[1:-1], A @ W, rtol=1e-4, atol=1e-4)
+        guarded = np.full((17, F), 7.0, dtype)
+        kernels.kernel_gradient(x.reshape(-1), *layout, dz, positions, guarded[1:-1])
+        assert (guarded[[0, -1]] == 7).all()
+        np.testing.assert_allclose(guarded[1:-1], A.T @ dz, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.skipif(PLAIN, reason="the plain forms of the tiles leave the order to BLAS")
+def test_an_output_is_summed_in_one_order_wherever_it_lies(rng: np.random.Generator) -> None:
+    """A pixel's output has the same bits alone, in a row of seventeen, and beside other filters."""
+    x, kernel = (rng.normal(size=shape).astype(np.float32) for shape in ((4, 5, 19, 6), (3, 3, 6, 37)))
+    window = Window.over((5, 19), (3, 3), (1, 1), "valid")
+    whole = tiles.correlate(x, kernel, window)
+    alone = Window.over((3, 3), (3, 3), (1, 1), "valid")
+    for q in (0, 3, 8, 15, 16):
+        for f in (0, 16, 36):
+            one = tiles.correlate(x[2:3, 1:4, q : q + 3], kernel[..., f : f + 1], alone)
+            assert one.item() == whole[2, 1, q, f]
 
 
 def test_the_formulas_are_the_sums_that_the_page_says(rng: np.random.Generator) -> None:
@@ -67,13 +123,15 @@ def test_the_formulas_are_the_sums_that_the_page_says(rng: np.random.Generator) 
 
 
 @pytest.mark.parametrize("threads", [2, 3, 8])
-def test_the_number_of_threads_changes_no_bit(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_threads_changes_no_bit(way: Any, threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(3)
     window = Window.over((9, 9), (3, 3), (1, 1), "same")
     x = rng.normal(size=(40, 9, 9, 3)).astype(np.float32)
     kernel = rng.normal(size=(3, 3, 3, 5)).astype(np.float32)
     dz = rng.normal(size=(40, 9, 9, 5)).astype(np.float32)
-    monkeypatch.setattr(window_module, "BLOCK", 9 * 9 * 27 * 4)  # an image at a time
+    # An image at a time.
+    monkeypatch.setattr(patches, "BLOCK", 9 * 9 * 27 * 4)
+    monkeypatch.setattr(tiles, "BYTES", 1)
 
     def everything() -> list[np.ndarray]:
         return [
@@ -90,13 +148,12 @@ def test_the_number_of_threads_changes_no_bit(threads: int, monkeypatch: pytest.
             np.testing.assert_array_equal(mine, expected)
 
 
-def test_more_pieces_than_partial_sums(monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
+def test_more_pieces_than_partial_sums(way: Any, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
     window = Window.over((4, 4), (2, 2), (1, 1), "valid")
-    x, dz = (
-        rng.normal(size=(2 * correlation.PARTS + 3, 4, 4, 2)),
-        rng.normal(size=(2 * correlation.PARTS + 3, 3, 3, 2)),
-    )
-    monkeypatch.setattr(window_module, "BLOCK", 1)
+    N = 2 * way.PARTS + 3
+    x, dz = rng.normal(size=(N, 4, 4, 2)), rng.normal(size=(N, 3, 3, 2))
+    monkeypatch.setattr(patches, "BLOCK", 1)
+    monkeypatch.setattr(tiles, "BYTES", 1)
     np.testing.assert_allclose(
         kernel_gradient(x, dz, window), transposed_patches_times(x, dz, window), rtol=1e-12, atol=1e-12
     )

@@ -1,0 +1,321 @@
+"""The compiled loops of a convolution: products of its patches, which nobody has to make.
+
+Each loop hands small pieces, tiles, to a function that keeps a tile's sums in the processor's registers from the
+first product to the last. A tile reads the patches where they lie in the padded images. What a tile computes stands
+here as a plain function (``_plain_...``), which takes its place where Numba's compiler is off; the formulas for a
+whole batch are in ``correlation``, and the tests hold all of them equal. Importing this module imports Numba.
+
+Letters: N samples, OH x OW positions, C channels in, F filters; K = h w C entries of a patch, k = (i, j, c) one of
+them. x is one row of numbers, the padded images one after the other; a patch is ``len(offsets)`` runs of ``run``
+numbers that lie side by side in it, each so far (``offsets``) from the patch's first number.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import llvmlite.binding as llvm
+import numpy as np
+import numpy.typing as npt
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from minibatch.compiling import PLAIN, compiled
+from minibatch.typing import Array
+
+Offsets = npt.NDArray[np.intp]
+
+_FEATURES = llvm.get_host_cpu_features()
+#: The bytes of one vector register: of so many filters, times their size, are the tiles made.
+VECTOR = 64 if _FEATURES.get("avx512f") else 32
+#: Rows of a tile, at most: so that its sums fit the registers, of which AVX-512 has twice as many.
+ROWS = 8 if VECTOR == 64 else 4
+#: Whether this processor has such registers, and multiplies and adds in one.
+HERE = bool(_FEATURES.get("avx512f") or (_FEATURES.get("avx2") and _FEATURES.get("fma")))
+_I32, _I64 = ir.IntType(32), ir.IntType(64)
+
+
+# Tiles: what they compute ----------------------------------------------------------------------------------------
+
+
+def _plain_products(positions: int, vectors: int) -> Any:
+    def products(
+        x: Array, start: int, step: int, offsets: Offsets, run: int, W: Array, bias: Array, f: int, z: Array, m: int
+    ) -> None:
+        """Write z[m + t, f : f + width] = bias + the patch at start + t step, times W, for t < positions."""
+        columns = slice(f, f + vectors * (VECTOR // x.itemsize))
+        for t in range(positions):
+            patch = np.concatenate([x[start + t * step + offset :][:run] for offset in offsets])
+            z[m + t, columns] = bias[columns] + patch @ W[:, columns]
+
+    return products
+
+
+def _plain_sums(entries: int, vectors: int) -> Any:
+    def sums(
+        x: Array,
+        start: int,
+        strides: tuple[int, int, int],
+        positions: tuple[int, int, int],
+        dz: Array,
+        f: int,
+        dW: Array,
+        k: int,
+    ) -> None:
+        """Write dW[k + t, f : f + width] = the sum over positions of x[that + start + t] dz, t < entries."""
+        columns = slice(f, f + vectors * (VECTOR // x.itemsize))
+        dW[k : k + entries, columns] = 0
+        for m, position in enumerate(np.ndindex(*positions)):
+            at = start + sum(place * stride for place, stride in zip(position, strides, strict=True))
+            dW[k : k + entries, columns] += x[at : at + entries, None] * dz[m, columns]
+
+    return sums
+
+
+# Tiles: how they are compiled ------------------------------------------------------------------------------------
+
+
+class _Tile:
+    """The sums of a tile, ``rows`` times ``vectors`` registers, and how to add products to them in LLVM's words.
+
+    Its columns are the filters from ``f`` on; those beyond the last, F - 1, are neither read nor written.
+    """
+
+    def __init__(self, context: Any, builder: Any, element: Any, rows: int, vectors: int, f: Any, F: Any) -> None:
+        self.builder = builder
+        size = element.bitwidth // 8
+        self.lanes = VECTOR // size
+        self.vector = ir.VectorType(context.get_value_type(element), self.lanes)
+        self.rows, self.columns = range(rows), range(vectors)
+        # LLVM keeps in registers what is stored in variables like these, whose address nobody takes.
+        self.sums = [[cgutils.alloca_once(builder, self.vector) for _ in self.columns] for _ in self.rows]
+
+        flags, kind = ir.VectorType(ir.IntType(1), self.lanes), f"v{self.lanes}f{8 * size}"
+        self._nothing = ir.Constant(self.vector, ir.Undefined)
+        self._multiply_add = self._function(f"llvm.fma.{kind}", self.vector, [self.vector] * 3)
+        parts = [ir.PointerType(), _I32, flags]
+        self._load = self._function(f"llvm.masked.load.{kind}.p0", self.vector, [*parts, self.vector])
+        self._store = self._function(f"llvm.masked.store.{kind}.p0", ir.VoidType(), [self.vector, *parts])
+        numbers = ir.VectorType(_I64, self.lanes)
+        left = self._everywhere(builder.sub(F, f), numbers)
+        self._used = [
+            builder.icmp_signed("<", ir.Constant(numbers, [v * self.lanes + i for i in range(self.lanes)]), left)
+            for v in self.columns
+        ]
+
+    def load(self, address: Any) -> list[Any]:
+        """Return the vectors that lie from this address on."""
+        return [
+            self.builder.call(self._load, [self._from(address, v), _I32(4), self._used[v], self._nothing])
+            for v in self.columns
+        ]
+
+    def begin(self, values: list[Any] | None = None) -> None:
+        """Let each row begin with these vectors, or with zero."""
+        for row in self.sums:
+            for v in self.columns:
+                self.builder.store(values[v] if values else ir.Constant(self.vector, None), row[v])
+
+    def add(self, row: int, number: Any, vectors: list[Any]) -> None:
+        """Add the number at an address, times these vectors, to a row."""
+        factor = self._everywhere(self.builder.load(number), self.vector)
+        for v in self.columns:
+            total = self.sums[row][v]
+            more = self.builder.call(self._multiply_add, [factor, vectors[v], self.builder.load(total)])
+            self.builder.store(more, total)
+
+    def write(self, row: int, address: Any) -> None:
+        """Write a row's sums from this address on."""
+        for v in self.columns:
+            total = self.builder.load(self.sums[row][v])
+            self.builder.call(self._store, [total, self._from(address, v), _I32(4), self._used[v]])
+
+    def _function(self, name: str, returned: Any, arguments: list[Any]) -> Any:
+        return cgutils.get_or_insert_function(self.builder.module, ir.FunctionType(returned, arguments), name)
+
+    def _everywhere(self, number: Any, vector: Any) -> Any:
+        nothing = ir.Constant(vector, ir.Undefined)
+        one = self.builder.insert_element(nothing, number, _I32(0))
+        return self.builder.shuffle_vector(
+            one, nothing, ir.Constant(ir.VectorType(_I32, self.lanes), [0] * self.lanes)
+        )
+
+    def _from(self, address: Any, v: int) -> Any:
+        return self.builder.gep(address, [_I64(v * self.lanes)])
+
+
+def _compiled_products(positions: int, vectors: int) -> Any:
+    @intrinsic
+    def products(
+        typing: Any,
+        x: Any,
+        start: Any,
+        step: Any,
+        offsets: Any,
+        run: Any,
+        W: Any,
+        bias: Any,
+        f: Any,
+        z: Any,
+        m: Any,
+    ) -> Any:
+        def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            x_, offsets_, W_, bias_, z_ = (
+                _array(context, builder, signature, arguments, k) for k in (0, 3, 5, 6, 8)
+            )
+            start, step, run, f, m = (_integer(context, builder, signature, arguments, k) for k in (1, 2, 4, 7, 9))
+            F = builder.extract_value(W_.shape, 1)
+            add, times, at = builder.add, builder.mul, lambda base, place: builder.gep(base, [place])
+            tile = _Tile(context, builder, x.dtype, positions, vectors, f, F)
+            tile.begin(tile.load(at(bias_.data, f)))
+            with cgutils.for_range(builder, builder.extract_value(offsets_.shape, 0)) as outer:
+                first = add(start, builder.load(at(offsets_.data, outer.index)))
+                k = times(outer.index, run)
+                with cgutils.for_range(builder, run) as inner:
+                    W_k = tile.load(at(W_.data, add(times(add(k, inner.index), F), f)))
+                    number = at(x_.data, add(first, inner.index))
+                    for t in tile.rows:
+                        tile.add(t, at(number, times(step, _I64(t))), W_k)
+            for t in tile.rows:
+                tile.write(t, at(z_.data, add(times(add(m, _I64(t)), F), f)))
+            return context.get_dummy_value()
+
+        return types.void(x, start, step, offsets, run, W, bias, f, z, m), emit
+
+    return products
+
+
+def _compiled_sums(entries: int, vectors: int) -> Any:
+    @intrinsic
+    def sums(_: Any, x: Any, start: Any, strides: Any, positions: Any, dz: Any, f: Any, dW: Any, k: Any) -> Any:
+        def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            here = context, builder, signature, arguments
+            x_, dz_, dW_ = (_array(*here, k) for k in (0, 4, 6))
+            start, f, k = (_integer(*here, k) for k in (1, 5, 7))
+            image, row, step = cgutils.unpack_tuple(builder, arguments[2])
+            N, OH, OW = cgutils.unpack_tuple(builder, arguments[3])
+            F = builder.extract_value(dz_.shape, 1)
+            add, times, at = builder.add, builder.mul, lambda base, place: builder.gep(base, [place])
+            tile = _Tile(context, builder, x.dtype, entries, vectors, f, F)
+            tile.begin()
+            with cgutils.for_range(builder, N) as of_n, cgutils.for_range(builder, OH) as of_p:
+                first = add(start, add(times(of_n.index, image), times(of_p.index, row)))
+                m = times(add(times(of_n.index, OH), of_p.index), OW)
+                with cgutils.for_range(builder, OW) as of_q:
+                    dz_m = tile.load(at(dz_.data, add(times(add(m, of_q.index), F), f)))
+                    number = at(x_.data, add(first, times(of_q.index, step)))
+                    for t in tile.rows:
+                        tile.add(t, at(number, _I64(t)), dz_m)
+            for t in tile.rows:
+                tile.write(t, at(dW_.data, add(times(add(k, _I64(t)), F), f)))
+            return context.get_dummy_value()
+
+        return types.void(x, start, strides, positions, dz, f, dW, k), emit
+
+    return sums
+
+
+def _array(context: Any, builder: Any, signature: Any, arguments: Any, k: int) -> Any:
+    return context.make_array(signature.args[k])(context, builder, arguments[k])
+
+
+def _integer(context: Any, builder: Any, signature: Any, arguments: Any, k: int) -> Any:
+    return context.cast(builder, arguments[k], signature.args[k], types.intp)
+
+
+# Two vectors of filters wide; the narrow ones, and those of fewer rows, are for what is left at an edge.
+_products, _sums = (_plain_products, _plain_sums) if PLAIN else (_compiled_products, _compiled_sums)
+products_most, products_4, products_1 = _products(ROWS, 2), _products(4, 2), _products(1, 2)
+narrow_products_most, narrow_products_4, narrow_products_1 = _products(ROWS, 1), _products(4, 1), _products(1, 1)
+sums_most, sums_4, sums_1 = _sums(ROWS, 2), _sums(4, 2), _sums(1, 2)
+narrow_sums_most, narrow_sums_4, narrow_sums_1 = _sums(ROWS, 1), _sums(4, 1), _sums(1, 1)
+
+
+# The loops -------------------------------------------------------------------------------------------------------
+
+
+@compiled
+def rows_of_tile(extent: int, begun: int) -> int:
+    """Return how many rows the next tile of ``extent`` rows has. One that would reach too far begins earlier."""
+    if extent >= ROWS and extent - begun > 4:
+        return ROWS
+    return 4 if extent >= 4 else 1
+
+
+@compiled
+def correlate(
+    x: Array,
+    strides: tuple[int, int, int],
+    offsets: Offsets,
+    run: int,
+    W: Array,
+    bias: Array,
+    positions: tuple[int, int, int],
+    z: Array,
+) -> None:
+    """Write z (N OH OW, F): the patches of x, times W (K, F), plus the bias (F,).
+
+    Position (n, p, q) of ``positions`` (N, OH, OW) is at n, p, q times the three ``strides`` in x. Where OW is no
+    multiple of a tile's rows, some positions are written twice.
+    """
+    (N, OH, OW), (image, row, step), F = positions, strides, W.shape[1]
+    lanes = VECTOR // x.itemsize
+    for n in range(N):
+        for p in range(OH):
+            m = (n * OH + p) * OW
+            for f in range(0, F, 2 * lanes):
+                wide, begun = F - f > lanes, 0
+                while begun < OW:
+                    rows = rows_of_tile(OW, begun)
+                    q = min(begun, OW - rows)
+                    start = n * image + p * row + q * step
+                    if rows == ROWS and wide:
+                        products_most(x, start, step, offsets, run, W, bias, f, z, m + q)
+                    elif rows == ROWS:
+                        narrow_products_most(x, start, step, offsets, run, W, bias, f, z, m + q)
+                    elif rows == 4 and wide:
+                        products_4(x, start, step, offsets, run, W, bias, f, z, m + q)
+                    elif rows == 4:
+                        narrow_products_4(x, start, step, offsets, run, W, bias, f, z, m + q)
+                    elif wide:
+                        products_1(x, start, step, offsets, run, W, bias, f, z, m + q)
+                    else:
+                        narrow_products_1(x, start, step, offsets, run, W, bias, f, z, m + q)
+                    begun = q + rows
+
+
+@compiled
+def kernel_gradient(
+    x: Array,
+    strides: tuple[int, int, int],
+    offsets: Offsets,
+    run: int,
+    dz: Array,
+    positions: tuple[int, int, int],
+    dW: Array,
+) -> None:
+    """Write dW (K, F): the patches of x, transposed, times dz (N OH OW, F). Letters as for ``correlate``."""
+    F = dz.shape[1]
+    lanes = VECTOR // x.itemsize
+    for i in range(offsets.shape[0]):
+        for f in range(0, F, 2 * lanes):
+            wide, begun = F - f > lanes, 0
+            while begun < run:
+                rows = rows_of_tile(run, begun)
+                c = min(begun, run - rows)
+                start, k = offsets[i] + c, i * run + c
+                if rows == ROWS and wide:
+                    sums_most(x, start, strides, positions, dz, f, dW, k)
+                elif rows == ROWS:
+                    narrow_sums_most(x, start, strides, positions, dz, f, dW, k)
+                elif rows == 4 and wide:
+                    sums_4(x, start, strides, positions, dz, f, dW, k)
+                elif rows == 4:
+                    narrow_sums_4(x, start, strides, positions, dz, f, dW, k)
+                elif wide:
+                    sums_1(x, start, strides, positions, dz, f, dW, k)
+                else:
+                    narrow_sums_1(x, start, strides, positions, dz, f, dW, k)
+                begun = c + rows
