@@ -149,23 +149,12 @@ class _Tile:
 def _compiled_products(positions: int, vectors: int) -> Any:
     @intrinsic
     def products(
-        typing: Any,
-        x: Any,
-        start: Any,
-        step: Any,
-        offsets: Any,
-        run: Any,
-        W: Any,
-        bias: Any,
-        f: Any,
-        z: Any,
-        m: Any,
+        _: Any, x: Any, start: Any, step: Any, offsets: Any, run: Any, W: Any, bias: Any, f: Any, z: Any, m: Any
     ) -> Any:
         def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            x_, offsets_, W_, bias_, z_ = (
-                _array(context, builder, signature, arguments, k) for k in (0, 3, 5, 6, 8)
-            )
-            start, step, run, f, m = (_integer(context, builder, signature, arguments, k) for k in (1, 2, 4, 7, 9))
+            here = context, builder, signature, arguments
+            x_, offsets_, W_, bias_, z_ = (_array(*here, k) for k in (0, 3, 5, 6, 8))
+            start, step, run, f, m = (_integer(*here, k) for k in (1, 2, 4, 7, 9))
             F = builder.extract_value(W_.shape, 1)
             add, times, at = builder.add, builder.mul, lambda base, place: builder.gep(base, [place])
             tile = _Tile(context, builder, x.dtype, positions, vectors, f, F)
