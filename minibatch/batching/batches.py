@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, SupportsIndex
 
 import numpy as np
@@ -192,17 +192,17 @@ class Batches:
     def _run(self, k: int, start: int) -> Iterator[Any]:
         memory = {name: Blocks(overwrite=self.reuse_buffer) for name in self._sources}
         for size, count, rows in self._blocks(k, start):
-            series: list[NDArray[Any]] = []
+            series: list[Iterable[NDArray[Any]]] = []
             for name, source in self._sources.items():
                 block = memory[name].empty((count * size, *source.shape), source.dtype)
                 source.read(rows, block)
-                series.append(block.reshape(count, size, *source.shape))
+                series.append([block[:]] if count == 1 else block.reshape(count, size, *source.shape))
             if self.remainder == "weight":
                 share = np.float32(min(size / self.batch_size, 1.0))
                 if self.sample_weight is None:
                     series.append(np.full((count, size), share, np.float32))
                 else:
-                    series[-1] = series[-1] * share
+                    series[-1] = [weights * share for weights in series[-1]]
             yield from self._make_batches(series)
             del block, series  # or they would count as readers of the block
 

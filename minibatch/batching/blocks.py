@@ -19,7 +19,7 @@ LINE_BYTES = 64
 # The last two blocks of these sizes outlive their epoch, for the next one: at most 64 MiB. Smaller ones malloc
 # keeps by itself; larger ones are too much to hold on to.
 SPARED_BYTES = range(1 << 20, 1 << 25)
-_SPARED: deque[NDArray[np.uint8]] = deque(maxlen=2)  # threads may append and pop as they like
+_SPARED: deque[NDArray[Any]] = deque(maxlen=2)  # threads may append and pop as they like
 
 
 class Blocks:
@@ -37,44 +37,59 @@ class Blocks:
 
     def __init__(self, overwrite: bool = False) -> None:
         self.overwrite = overwrite
-        self._kept: list[NDArray[np.uint8]] = []
+        self._kept: list[NDArray[Any]] = []
 
     def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
         """Return an uninitialised array, C-contiguous, that no one else can see (unless ``overwrite``)."""
+        for i in range(len(self._kept)):
+            # The very array that is wanted, but for the last one of an epoch. (Rows that pass through the caches
+            # leave nothing else in them: each step here costs ten times what it would cost elsewhere.)
+            if self._is_free(i) and self._kept[i].shape == shape and self._kept[i].dtype == dtype:
+                return self._kept[i]
         size = math.prod(shape) * dtype.itemsize
         if dtype.hasobject or size == 0:
             return np.empty(shape, dtype)
-        return self._block(size)[:size].view(dtype).reshape(shape)
-
-    def _block(self, size: int) -> NDArray[np.uint8]:
         for i in range(len(self._kept)):
-            unread = self.overwrite or sys.getrefcount(self._kept[i]) == _UNSHARED
-            if unread and len(self._kept[i]) >= size:
+            if self._is_free(i) and _room(self._kept[i]) >= size:
+                self._kept[i] = np.ndarray(shape, dtype, self._kept[i].base)
                 return self._kept[i]
-        block = _spared(size)
-        if block is None:
-            block = _fresh(size)
+        memory = _spared(size)
+        block = np.ndarray(shape, dtype, _fresh(size) if memory is None else memory)
         # Two are enough: one being read, one being filled.
         self._kept = [*self._kept[-1:], block]
         return block
 
+    def _is_free(self, i: int) -> bool:
+        return self.overwrite or sys.getrefcount(self._kept[i]) == _UNSHARED
+
     def __del__(self) -> None:
-        _SPARED.extend(block for block in self._kept if len(block) in SPARED_BYTES)
+        _SPARED.extend(block for block in self._kept if _room(block) in SPARED_BYTES)
+
+
+class _Memory(np.ndarray[tuple[int, ...], np.dtype[np.uint8]]):
+    """The memory under a block. Of a type of its own: a slice of the block has the block as its base, not this."""
+
+
+def _fresh(size: int) -> NDArray[np.uint8]:
+    memory = np.empty(size + LINE_BYTES, np.uint8).view(_Memory)
+    start = -memory.ctypes.data % LINE_BYTES
+    return memory[start : start + size]
+
+
+def _room(block: NDArray[Any]) -> int:
+    """Return how many bytes of memory there are under a block."""
+    memory = block.base
+    return 0 if memory is None else memory.nbytes
 
 
 def _spared(size: int) -> NDArray[np.uint8] | None:
-    """Take the first spared block that is large enough and has no reader left; forget those before it."""
+    """Take the memory of the first spared block that is large enough and has no reader; forget those before it."""
     while size in SPARED_BYTES:
         try:
             items = [_SPARED.popleft()]
         except IndexError:
             break
-        if len(items[0]) >= size and sys.getrefcount(items[0]) == _UNSHARED:
-            return items[0]
+        # (Where blocks are overwritten, an earlier block over the same memory may have readers, too.)
+        if _room(items[0]) >= size and sys.getrefcount(items[0]) == sys.getrefcount(items[0].base) == _UNSHARED:
+            return items[0].base
     return None
-
-
-def _fresh(size: int) -> NDArray[np.uint8]:
-    memory = np.empty(size + LINE_BYTES, np.uint8)
-    # By way of a memoryview: a slice of a slice has the whole as its base, and would not count as a reader.
-    return np.frombuffer(memory.data, np.uint8, size, -memory.ctypes.data % LINE_BYTES)

@@ -26,6 +26,9 @@ LONG_ROW = 1024
 # still in the first cache when its turn comes. Words for the one that copies; for the one that converts, so
 # many bytes, but never more than so many rows.
 WORDS_AHEAD, BYTES_AHEAD, ROWS_AHEAD = 1024, 6144, 16
+# Of rows of at least PAGED_ROW bytes both ends are asked for FAR_BYTES ahead, because to find out where a page lies
+# may itself take a trip to memory; the rest then comes sooner, and is asked for later. It slows shorter rows down.
+PAGED_ROW, FAR_BYTES, PAGED_WORDS_AHEAD = 2048, 16 << 10, 512
 # Batches of at least so many bytes are written past the cache: with the batch before them and what is read
 # for them, they hardly stay in it. Smaller ones are best left there, for whoever reads them next.
 STREAM_BYTES = 6 << 20
@@ -71,11 +74,14 @@ def gatherer(x: NDArray[Any]) -> Gatherer:
         return take
 
     words = _words(x, row_bytes)
+    ahead, far = WORDS_AHEAD, 0
+    if row_bytes >= PAGED_ROW:
+        ahead, far = PAGED_WORDS_AHEAD, max(FAR_BYTES // row_bytes, 1)
     from minibatch.batching.kernels import gather_rows
 
     def copy(rows: Indices, out: NDArray[Any]) -> None:
         target = _words(out, row_bytes)
-        gather_rows(words, rows, WORDS_AHEAD, out.nbytes >= STREAM_BYTES and target.flags.aligned, target)
+        gather_rows(words, rows, ahead, far, out.nbytes >= STREAM_BYTES and target.flags.aligned, target)
 
     return copy
 

@@ -103,6 +103,6 @@ def _add_pairs(centred: Array, members: Array, drawn: Array, added: Array) -> No
 @cache
 def _compiled() -> Callable[..., Any]:
     """Compile the loop when it is first needed: ``import minibatch`` does not import Numba."""
-    from minibatch.batching.kernels import compiled
+    from minibatch.compiling import compiled
 
     return compiled(_add_pairs)

@@ -76,12 +76,13 @@ def test_gather_equals_indexing(data: st.DataObject, dtype: str, limits: tuple[i
     n=st.integers(1, 9),
     size=st.integers(0, 12),
     ahead=st.integers(0, 2000),
+    far=st.integers(0, 14),
     past_cache=st.booleans(),
     start=st.integers(0, 7),
     seed=st.integers(0, 99),
 )
 def test_the_kernel_equals_indexing_at_every_width(
-    width: int, n: int, size: int, ahead: int, past_cache: bool, start: int, seed: int
+    width: int, n: int, size: int, ahead: int, far: int, past_cache: bool, start: int, seed: int
 ) -> None:
     from minibatch.batching.kernels import gather_rows
 
@@ -89,7 +90,7 @@ def test_the_kernel_equals_indexing_at_every_width(
     x, rows = rng.integers(1, 2**63, (n, width), np.uint64), rng.integers(0, n, size)
     memory = np.zeros(start + size * width + 8, np.uint64)  # out begins anywhere in a cache line
     out = memory[start : start + size * width].reshape(size, width)
-    assert gather_rows(x, rows, ahead, past_cache, out) == size
+    assert gather_rows(x, rows, ahead, far, past_cache, out) == size
     np.testing.assert_array_equal(out, x[rows])
     assert np.count_nonzero(memory) == out.size
 
@@ -147,8 +148,8 @@ def test_kernels_stop_at_a_bad_row() -> None:
     from minibatch.batching import kernels
 
     x, out = np.ones((3, 8), np.uint64), np.zeros((2, 8), np.uint64)
-    assert kernels.gather_rows(x, np.array([1, 3]), 8, False, out) == 1
-    assert kernels.gather_rows(x, np.array([1, 0, -1]), 8, True, np.zeros((3, 8), np.uint64)) == 2
+    assert kernels.gather_rows(x, np.array([1, 3]), 8, 1, False, out) == 1
+    assert kernels.gather_rows(x, np.array([1, 0, -1]), 8, 1, True, np.zeros((3, 8), np.uint64)) == 2
     images, floats = np.ones((3, 8), np.uint8), np.zeros((2, 8), np.float32)
     assert kernels.gather_scaled(images, np.array([-1, 0]), 1, np.float32(1), floats) == 0
 
@@ -167,6 +168,46 @@ def test_blocks_are_shared_with_nobody() -> None:
     assert third.ctypes.data != first_address
     del view
     assert blocks.empty((10, 3), np.dtype("f4")).ctypes.data == first_address
+
+
+def test_blocks_serve_any_shape_and_dtype_that_there_is_room_for() -> None:
+    blocks = Blocks()
+    first = blocks.empty((10, 3), np.dtype("f8"))
+    address = first.ctypes.data
+    assert blocks.empty((10, 3), np.dtype("f8")).ctypes.data != address  # the block itself has a reader
+    del first
+    for shape, dtype in [((10, 3), "f8"), ((4, 5), "M8[s]"), ((7,), "f4,i8"), ((60,), ">f4")]:
+        block = blocks.empty(shape, np.dtype(dtype))
+        assert (block.shape, block.dtype, block.ctypes.data) == (shape, np.dtype(dtype), address)
+        assert block.flags.c_contiguous
+        del block
+    for shape, dtype in [((61,), "f4"), ((3,), "O"), ((0, 3), "f8")]:
+        block = blocks.empty(shape, np.dtype(dtype))
+        assert (block.shape, block.dtype) == (shape, np.dtype(dtype))
+        assert block.ctypes.data != address
+
+
+def test_memory_that_was_overwritten_is_not_passed_on_while_it_is_read() -> None:
+    _SPARED.clear()
+    x = np.ones((5, SPARED_BYTES.start), np.uint8)
+    first, _, last = Batches(x, batch_size=2, shuffle=False, reuse_buffer=True)
+    assert np.shares_memory(first, last)  # the last batch is shorter
+    del last
+    for batch in Batches(x, batch_size=1, shuffle=False):
+        assert not np.shares_memory(batch, first)
+    del first, _, batch
+    _SPARED.clear()
+
+
+@pytest.mark.parametrize("batch_size", [2, 20])
+def test_a_batch_that_is_made_read_only_leaves_the_next_one_alone(batch_size: int) -> None:
+    x = np.arange(20 * 4096.0).reshape(20, 4096)
+    batches = Batches(x, batch_size=batch_size, seed=0, reuse_buffer=True)
+    for epoch in range(2):
+        for rows, batch in zip(batches.epoch_indices(epoch), batches.epoch(epoch), strict=True):
+            np.testing.assert_array_equal(batch, x[rows])
+            assert batch.flags.writeable
+            batch.flags.writeable = False
 
 
 def test_blocks_begin_a_cache_line() -> None:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minibatch.batching import order
+from minibatch.batching.kernels import CHUNK
 from minibatch.batching.order import (
     block_ends,
     bucket_bits,
@@ -28,7 +29,7 @@ from minibatch.batching.order import (
 )
 
 seeds = st.integers(0, 2**64 - 1)
-sizes = st.integers(0, 300)
+sizes = st.one_of(st.integers(0, 300), st.integers(CHUNK - 1, 2 * CHUNK + 2))  # the kernels work in chunks
 
 
 @given(n=sizes, bits=st.integers(0, 5), seed=seeds)
@@ -36,7 +37,7 @@ def test_permute_equals_its_reference(n: int, bits: int, seed: int) -> None:
     np.testing.assert_array_equal(permute(n, bits, seed, seed ^ 1), permute_reference(n, bits, seed, seed ^ 1))
 
 
-@given(n=sizes, block=st.integers(1, 320), seed=seeds, epoch=st.integers(0, 9))
+@given(n=sizes, block=st.integers(1, 3 * CHUNK), seed=seeds, epoch=st.integers(0, 9))
 def test_blocks_equal_their_reference(n: int, block: int, seed: int, epoch: int) -> None:
     key = stream_key(seed, epoch, order.BLOCKS)
     expected = shuffle_within_reference(np.arange(n), block_ends(n, block), key)
