@@ -9,6 +9,8 @@ begun.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -31,7 +33,9 @@ class _Job:
         self.lock = threading.Lock()
         self.over = False
         self.helpers = 0
-        self.finished = threading.Event()
+        # A bare lock, for an Event takes longer to make than a small job's other preparations together.
+        self.finished = threading.Lock()
+        self.finished.acquire()
         self.error: BaseException | None = None
         self.numeric = np.geterr()  # NumPy keeps these for each thread
 
@@ -58,7 +62,7 @@ class _Job:
         with self.lock:
             self.helpers -= 1
             if self.over and not self.helpers:
-                self.finished.set()
+                self.finished.release()
 
     def end(self) -> None:
         """Wait for those who are still at a piece; raise what went wrong."""
@@ -66,7 +70,7 @@ class _Job:
             self.over = True
             waiting = self.helpers > 0
         if waiting:
-            self.finished.wait()
+            self.finished.acquire()
         if self.error is not None:
             raise self.error
 
@@ -79,22 +83,44 @@ def _as_many_as_there_are() -> int:
     return processors
 
 
+#: Says on which processor its caller runs; None where threads cannot be kept away from one.
+_where: Callable[[], int] | None = None
+if hasattr(os, "sched_setaffinity"):
+    _where = getattr(ctypes.PyDLL(None), "sched_getcpu", None)
+
+
 class _Helpers:
     """Threads that wait for jobs. They are made when first needed, and made again in a forked process."""
 
     def __init__(self) -> None:
         self.jobs: SimpleQueue[_Job] = SimpleQueue()
-        self.running = 0
+        self.threads: list[threading.Thread] = []
         self.count = _as_many_as_there_are()
         self.free = threading.Lock()
+        self.place = -1  # the processor that is left to their caller
 
     def call(self, job: _Job, count: int) -> None:
         """Hand a job to so many of them."""
-        while self.running < count:
-            threading.Thread(target=self._serve, name="minibatch", daemon=True).start()
-            self.running += 1
+        while len(self.threads) < count:
+            self.threads.append(threading.Thread(target=self._serve, name="minibatch", daemon=True))
+            self.threads[-1].start()
+            self.place = -1
+        if _where is not None and (place := _where()) != self.place:
+            self.leave(place)
         for _ in range(count):
             self.jobs.put(job)
+
+    def leave(self, place: int) -> None:
+        """Keep away from this processor, where the caller is at work.
+
+        On a virtual machine a processor that sleeps passes for one that is taken: threads that wait for it would be
+        woken on their caller's, and wait there until it has done everything by itself.
+        """
+        self.place = place
+        processors = os.sched_getaffinity(0)
+        with contextlib.suppress(OSError):  # where it is forbidden, the system chooses
+            for thread in self.threads:
+                os.sched_setaffinity(thread.native_id or 0, processors - {place} or processors)
 
     def _serve(self) -> None:
         jobs = self.jobs

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
 import time
+import weakref
 from collections import Counter
 
 import numpy as np
@@ -157,6 +159,31 @@ def test_neither_threads_nor_blas_threads_change_a_bit_of_a_fit(monkeypatch: pyt
             set_blas_threads(before or 1)
 
 
+def test_products_that_threads_share_are_the_same_on_every_number_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("minibatch.layers.product.LARGE", 1000)
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(60, 200)).astype(np.float32), rng.integers(3, size=60)
+    shares: set[int] = set()
+    work = parallel._Job.work
+    monkeypatch.setattr(parallel._Job, "work", lambda job: (shares.add(threading.get_ident()), work(job))[1])
+
+    def results(threads: int) -> list[np.ndarray]:
+        monkeypatch.setattr(parallel, "_threads", threads)
+        mb.utils.set_random_seed(3)
+        model = mb.Sequential([mb.Input((200,)), mb.layers.Dense(300, "relu"), mb.layers.Dense(3, "softmax")])
+        model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        model.fit(x, y, batch_size=8, epochs=2, verbose=0)
+        tested = model.evaluate(x, y, batch_size=8, verbose=0)
+        return [model.parameters.theta.copy(), np.array(tested), model.predict(x, batch_size=8, verbose=0)]
+
+    alone = results(1)
+    assert not shares
+    for threads in (2, 4):
+        for one, other in zip(alone, results(threads), strict=True):
+            np.testing.assert_array_equal(one, other)
+    assert len(shares) > 1
+
+
 @pytest.mark.skipif(blas_threads() is None, reason="this NumPy's BLAS cannot be told how many threads to use")
 def test_blas_has_its_threads_back_when_the_last_has_left() -> None:
     before = blas_threads()
@@ -183,3 +210,82 @@ def test_the_threads_do_not_keep_a_process_alive() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "1"
+
+
+MOVABLE = hasattr(os, "sched_setaffinity") and parallel._where is not None
+
+
+@pytest.mark.skipif(not MOVABLE, reason="this system does not say on which processor a thread runs")
+def test_the_threads_leave_the_processor_to_their_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[int, set[int]]] = []
+    place, processors = 1, {0, 1, 2}
+    monkeypatch.setattr(parallel, "_where", lambda: place)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda thread: processors)
+    monkeypatch.setattr(os, "sched_setaffinity", lambda thread, others: told.append((thread, others)))
+    parallel._forget()
+
+    def tells() -> list[tuple[int, set[int]]]:
+        told.clear()
+        parallel.each(lambda i: None, range(20))
+        return told.copy()
+
+    first = tells()
+    threads = [thread.native_id for thread in parallel._helpers.threads]
+    assert len(threads) == 2
+    assert first == [(thread, {0, 2}) for thread in threads]
+    assert tells() == []  # the caller is still there
+    place = 2
+    assert tells() == [(thread, {0, 1}) for thread in threads]
+    place, processors = 0, {0}  # nowhere else to go
+    assert tells() == [(thread, {0}) for thread in threads]
+    parallel._threads = 4  # one more
+    place, processors = 0, {0, 1}
+    assert tells() == [(thread.native_id, {1}) for thread in parallel._helpers.threads]
+    assert len(parallel._helpers.threads) == 3
+
+
+@pytest.mark.skipif(not MOVABLE, reason="this system does not say on which processor a thread runs")
+@pytest.mark.skipif(len(getattr(os, "sched_getaffinity", lambda _: {0})(0)) < 2, reason="there is one processor")
+def test_the_threads_do_run_beside_their_caller() -> None:
+    parallel._forget()
+    seen: set[frozenset[int]] = set()
+    caller = threading.get_ident()
+
+    def look(i: int) -> None:
+        time.sleep(0.002)
+        if threading.get_ident() != caller:
+            seen.add(frozenset(os.sched_getaffinity(0)))
+
+    parallel.each(look, range(40))
+    mine = os.sched_getaffinity(0)
+    assert seen
+    assert all(places < mine and len(places) == len(mine) - 1 for places in seen)
+
+
+@pytest.mark.skipif(not MOVABLE, reason="this system does not say on which processor a thread runs")
+def test_where_threads_must_not_be_moved_the_work_is_done_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def forbidden(thread: int, processors: set[int]) -> None:
+        asked.append(thread)
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_setaffinity", forbidden)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda thread: {0, 1})
+    parallel._forget()
+    done: list[int] = []
+    parallel.each(done.append, range(12))
+    assert sorted(done) == list(range(12))
+    assert asked
+
+
+def test_a_thread_keeps_nothing_of_a_job_that_is_over() -> None:
+    numbers = np.ones(1000)
+    gone = weakref.ref(numbers)
+    parallel.each(lambda i, numbers=numbers: time.sleep(0.001), range(12))
+    del numbers
+    deadline = time.monotonic() + 10
+    while gone() is not None and time.monotonic() < deadline:
+        gc.collect()
+        time.sleep(0.001)
+    assert gone() is None

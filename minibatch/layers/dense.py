@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from minibatch import initializers, regularizers
 from minibatch.layers.layer import ActivatedLayer, Cache, positive
 from minibatch.layers.outer import Outer, outer
-from minibatch.layers.product import product
+from minibatch.layers.product import product, sum_of_rows
 from minibatch.typing import Array
 
 
@@ -93,7 +91,7 @@ class Dense(ActivatedLayer):
         rows, drows = _rows(x), _rows(dz)
         product(rows.T, drows, out=self.kernel.gradient)
         if self.use_bias:
-            np.add.reduce(drows, axis=0, out=self.bias.gradient)
+            sum_of_rows(drows, out=self.bias.gradient)
 
     def per_sample_gradients(self, dy: Array, cache: Cache) -> list[Array | Outer]:
         # One sample's kernel gradient is the outer product of its input and its output gradient, summed over

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from typing import Any
 
 import numpy as np
 
@@ -10,8 +12,14 @@ from minibatch import memory
 from minibatch.parallel import each
 from minibatch.typing import Array
 
-#: The multiplications of a piece: an eighth of a millisecond's work, some times what it takes to wake a thread.
-PIECE = 1 << 23
+#: A product of so many multiplications and more is cut: it takes a tenth of a millisecond and longer, some times as
+#: long as it takes to wake a thread.
+LARGE = 1 << 23
+#: Into no fewer pieces: of so many even two threads, one of which comes late, have about equal shares. Those of a
+#: very large product have so many multiplications; small ones would lay their operands out again too often.
+FEWEST, PIECE = 6, 1 << 25
+#: Rows of ones are kept up to this length.
+KEPT = 4096
 #: Pieces are cut at multiples of so many rows or columns, which is what BLAS works through at a time.
 GRAIN = 32
 
@@ -32,12 +40,17 @@ def product(a: Array, b: Array, out: Array | None = None) -> Array:
         # A batch of one sample: its kernel gradient is a column times a row, which BLAS is slow at.
         return np.multiply(a, b, out=out)
     work = a.size * b.shape[1]
-    if work < 2 * PIECE or a.ndim != 2:
+    if a.ndim != 2:
+        return np.matmul(a, b, out=out)
+    if work < LARGE:
+        if out is None or a.dtype == b.dtype == out.dtype:
+            # The same call of BLAS as np.matmul's, which takes some time to prepare it.
+            return a.dot(b, out)
         return np.matmul(a, b, out=out)
     z = memory.empty((len(a), b.shape[1]), np.result_type(a, b)) if out is None else out
     across = z.shape[1] > z.shape[0]
     extent = max(z.shape)
-    step = max(GRAIN, math.ceil(extent * PIECE / work / GRAIN) * GRAIN)
+    step = math.ceil(extent / max(FEWEST, work / PIECE) / GRAIN) * GRAIN
 
     def multiply(start: int) -> None:
         piece = slice(start, start + step)
@@ -48,3 +61,22 @@ def product(a: Array, b: Array, out: Array | None = None) -> Array:
 
     each(multiply, range(0, extent, step))
     return z
+
+
+def sum_of_rows(x: Array, out: Array) -> Array:
+    """Write the sum of the rows of x (N, O) into out (O,): as a product, half the time of ``np.add.reduce``.
+
+    Examples
+    --------
+    >>> sum_of_rows(np.array([[1.0, 2.0], [3.0, 4.0]]), out=np.empty(2))
+    array([4., 6.])
+    """
+    if x.dtype != out.dtype:
+        return np.add.reduce(x, axis=0, out=out)
+    ones = _ones if len(x) <= KEPT else np.ones
+    return ones(len(x), x.dtype).dot(x, out)
+
+
+@functools.lru_cache(maxsize=64)
+def _ones(n: int, dtype: np.dtype[Any]) -> Array:
+    return np.ones(n, dtype)

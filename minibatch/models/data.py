@@ -119,7 +119,8 @@ def warn_if_not_finite(array: Array, what: str) -> None:
     if array.dtype.kind != "f" or isinstance(array, np.memmap) or not isinstance(array, np.ndarray):
         return
     with np.errstate(all="ignore"):
-        if np.isfinite(array.sum(dtype=np.float64)):
+        # One pass at the speed of memory. Where large numbers overflow, the search finds nothing.
+        if np.isfinite(array.sum(dtype=np.result_type(array.dtype, np.float32))):
             return
     bad = np.argwhere(~np.isfinite(array))
     if len(bad):

@@ -18,6 +18,14 @@ class Batch(NamedTuple):
     targets: list[Array]
     weights: list[Array | None]
 
+    def rows(self, place: slice) -> Batch:
+        """Return a batch of some of the samples."""
+        return Batch(
+            [x[place] for x in self.inputs],
+            [y[place] for y in self.targets],
+            [None if w is None else w[place] for w in self.weights],
+        )
+
 
 class Feed:
     """Passes over data, cut into epochs.
@@ -117,6 +125,21 @@ class Feed:
                 )
         if self._seen == self.length:
             self._pass = None
+
+    def blocks(self, rows: int = 0) -> Iterator[tuple[Batch, list[slice]]]:
+        """Yield the batches of an epoch together, about so many rows at a time, and where in them each batch lies.
+
+        Only over ``Batches`` that are in order; 0 rows is a batch at a time, over anything.
+        """
+        if not rows:
+            yield from ((batch, [slice(None)]) for batch in self.next_epoch())
+            return
+        assert self.batches is not None
+        given, size = self.batches, self.batches.batch_size
+        larger = Batches(given.x, batch_size=rows // size * size, shuffle=False, seed=given.seed)
+        for block in map(self.convert, larger.epoch(0)):
+            n = len(block.inputs[0])
+            yield block, [slice(start, start + size) for start in range(0, n, size)]
 
     def resize(self, batch_size: int) -> None:
         """Go on with batches of another size from the next one on; only over ``Batches`` (see their ``resize``)."""

@@ -74,6 +74,12 @@ class Graph:
             for k, visit in enumerate(self.visits)
         )
 
+    @cached_property
+    def giving_outputs(self) -> tuple[int, ...]:
+        """For each output the number of the visit that gives it; -1 for one that is an input."""
+        numbers = {visit.target: k for k, visit in enumerate(self.visits)}
+        return tuple(numbers.get(value, -1) for value in self.outputs)
+
     @property
     def is_chain(self) -> bool:
         """Whether each layer takes what the one before it gives, and nothing else."""

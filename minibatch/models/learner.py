@@ -145,7 +145,11 @@ class Learner(Network):
     def test_step(self, batch: Batch) -> float:
         """Forward and loss. Return the loss of the batch."""
         outputs, caches = self.forward(self._cast(batch.inputs), training=False)
-        loss, each = self.objective.value(batch.targets, outputs, caches, batch.weights)
+        return self._judge(batch, outputs, self.objective.logits(caches))
+
+    def _judge(self, batch: Batch, outputs: list[Array], logits: list[Array | None]) -> float:
+        """Take the outputs for a batch into the running numbers; return its loss."""
+        loss, each = self.objective.value_by(batch.targets, outputs, logits, batch.weights)
         self.objective.update(loss, each, batch.targets, outputs, batch.weights)
         return loss
 

@@ -212,20 +212,15 @@ class Network:
 
     def last_activation(self, output: int) -> str | None:
         """Return the name of the activation that an output ends in, if its layer ends in one."""
-        layer = self._visit_of(output)[1]
+        k = self.graph.giving_outputs[output]
+        layer = self.graph.visits[k].layer if k >= 0 else None
         return layer.activation.name if isinstance(layer, ActivatedLayer) else None
 
     def logits(self, output: int, caches: list[Cache]) -> Array:
         """Return the input of the activation that an output ends in; only where there is one."""
-        _, z, _ = caches[self._visit_of(output)[0]]
+        _, z, _ = caches[self.graph.giving_outputs[output]]
         logits: Array = z
         return logits
-
-    def _visit_of(self, output: int) -> tuple[int, Layer | None]:
-        for k, visit in enumerate(self.graph.visits):
-            if visit.target == self.graph.outputs[output]:
-                return k, visit.layer
-        return -1, None
 
     def backward(
         self,
@@ -273,7 +268,7 @@ class Network:
             if watch is not None:
                 watch(layer, dy, cache)
             # A layer used twice writes its gradient twice: the sum is what counts.
-            before = [w.gradient.copy() for w in layer.weights] if layer in visited else []
+            before = [w.gradient.copy() for w in layer.weights] if layer in visited else None
             dx: Any = None
             if behind is None or not behind.isdisjoint(visit.sources):
                 dx = step(dy, cache)
@@ -281,8 +276,9 @@ class Network:
                 layer.weights_backward(dy, cache)
             else:
                 step(dy, cache)
-            for weight, gradient in zip(layer.weights if before else (), before, strict=True):
-                weight.gradient += gradient
+            if before is not None:
+                for weight, gradient in zip(layer.weights, before, strict=True):
+                    weight.gradient += gradient
             visited.add(layer)
             if not visit.takes_list:
                 _add(dvalues, visit.sources[0], dx)

@@ -70,24 +70,27 @@ class Head:
             return self._logit_loss, self.network.logits(self.output, caches)
         return self.loss, y_pred
 
-    def value(self, y: Array, y_pred: Array, caches: list[Cache], weights: Array | None) -> float:
+    def logits(self, caches: list[Cache]) -> Array | None:
+        """Return what the loss is computed from in place of the output; None if from the output."""
+        return self.network.logits(self.output, caches) if self.on_logits else None
+
+    def value(self, y: Array, y_pred: Array, logits: Array | None, weights: Array | None) -> float:
         """Return the loss of a batch."""
-        if not self.on_logits:
-            assert self.loss is not None
-            return self.loss.value(y, y_pred, weights)
+        assert self.loss is not None
         assert self._logit_loss is not None
-        return self._logit_loss.value(y, self.network.logits(self.output, caches), weights, y_pred)
+        if logits is None:
+            return self.loss.value(y, y_pred, weights)
+        return self._logit_loss.value(y, logits, weights, y_pred)
 
     def differentiated(
-        self, y: Array, y_pred: Array, caches: list[Cache], weights: Array | None
-    ) -> tuple[float, Array, bool]:
-        """Return the loss of a batch, its gradient, and whether that is by the logits."""
-        if not self.on_logits:
-            assert self.loss is not None
-            return *self.loss.of_batch(y, y_pred, weights), False
+        self, y: Array, y_pred: Array, logits: Array | None, weights: Array | None
+    ) -> tuple[float, Array]:
+        """Return the loss of a batch and its gradient: by the logits, where those are given."""
+        assert self.loss is not None
         assert self._logit_loss is not None
-        logits = self.network.logits(self.output, caches)
-        return *self._logit_loss.of_batch(y, logits, weights, y_pred), True
+        if logits is None:
+            return self.loss.of_batch(y, y_pred, weights)
+        return self._logit_loss.of_batch(y, logits, weights, y_pred)
 
     def ready(self, y_shape: tuple[int, ...]) -> None:
         """Look the metrics up, if that is not done, for targets of this shape (without the batch axis)."""
@@ -163,10 +166,20 @@ class Objective:
         self, ys: Entries, outputs: Sequence[Array], caches: list[Cache], sample_weights: Entries
     ) -> tuple[float, list[float]]:
         """Return the loss of a batch, and that of each output (not multiplied by its weight)."""
+        return self.value_by(ys, outputs, self.logits(caches), sample_weights)
+
+    def logits(self, caches: list[Cache]) -> list[Array | None]:
+        """Return for each output what its loss is computed from in place of it; see ``Head.logits``."""
+        return [head.logits(caches) for head in self.heads]
+
+    def value_by(
+        self, ys: Entries, outputs: Sequence[Array], logits: Sequence[Array | None], sample_weights: Entries
+    ) -> tuple[float, list[float]]:
+        """Return what ``value`` does, from the ``logits``."""
         each = []
-        for head, y, output, w in zip(self.heads, ys, outputs, sample_weights, strict=True):
+        for head, y, output, z, w in zip(self.heads, ys, outputs, logits, sample_weights, strict=True):
             if head.loss is not None:
-                each.append(head.value(y, output, caches, w))
+                each.append(head.value(y, output, z, w))
         return self._total(each), each
 
     def differentiate(
@@ -185,14 +198,14 @@ class Objective:
         gradients: list[Array | None] = []
         at_logits: list[bool] = []
         for head, y, output, w in zip(self.heads, ys, outputs, sample_weights, strict=True):
-            gradient, at = None, False
+            gradient, logits = None, head.logits(caches)
             if head.loss is not None:
-                value, gradient, at = head.differentiated(y, output, caches, w)
+                value, gradient = head.differentiated(y, output, logits, w)
                 each.append(value)
                 if head.weight != 1:
                     gradient = gradient * head.weight
             gradients.append(gradient)
-            at_logits.append(at)
+            at_logits.append(logits is not None)
         self.network.backward(gradients, caches, at_logits, watch, by_inputs=False)
         self.add_penalty_gradient()
         return self._total(each), each

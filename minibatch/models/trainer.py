@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import math
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,8 @@ from minibatch.models.learner import Learner
 from minibatch.models.snapshot import Snapshot
 from minibatch.typing import Array
 
-#: What ``predict`` may put together of small batches: bytes of the widest layer's numbers, and rows.
-CACHE, MOST_ROWS = 1 << 20, 1024
+#: What ``predict`` and ``evaluate`` may put together of small batches: bytes of the widest layer's numbers, rows.
+CACHE, MOST_ROWS = 1 << 22, 1024
 
 
 class Trainer(Learner):
@@ -157,15 +158,14 @@ class Trainer(Learner):
     def _trained(self, feed: Feed, epoch: int, calls: CallbackList, start: int) -> None:
         if not start:
             self.objective.reset()
-        train_step = self.train_step
+        # What overflows shows as a loss that is no number, which is reported below, once, with its place.
+        train_step = np.errstate(over="ignore", invalid="ignore", divide="ignore")(self.train_step)
         begin = calls.listening("on_train_batch_begin")
         end = calls.listening("on_train_batch_end")
         for step, batch in enumerate(feed.next_epoch(start), start):
             for call in begin:
                 call(step, {})
-            # What overflows shows as a loss that is no number, which is reported below, once, with its place.
-            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-                loss = train_step(batch)
+            loss = train_step(batch)
             if loss != loss and not self._nan_reported:
                 self._nan_reported = True
                 warnings.warn(
@@ -189,10 +189,10 @@ class Trainer(Learner):
         begin = calls.listening("on_test_batch_begin")
         end = calls.listening("on_test_batch_end")
         calls("on_test_begin", {})
-        for step, batch in enumerate(feed.next_epoch()):
+        for step, test in enumerate(self._test_steps(feed)):
             for call in begin:
                 call(step, {})
-            self.test_step(batch)
+            test()
             if end:
                 logs = self.objective.logs()
                 for call in end:
@@ -200,6 +200,19 @@ class Trainer(Learner):
         logs = self.objective.logs()
         calls("on_test_end", logs)
         return logs
+
+    def _test_steps(self, feed: Feed) -> Iterator[Callable[[], float]]:
+        """Yield the ``test_step`` of each batch, to be called; small batches have gone forward together."""
+        rows = self._rows_at_a_time(feed)
+        if not rows or getattr(self.test_step, "__func__", None) is not Learner.test_step:
+            yield from (partial(self.test_step, batch) for batch in feed.next_epoch())
+            return
+        for block, places in feed.blocks(rows):
+            outputs, caches = self.forward(self._cast(block.inputs))
+            logits = self.objective.logits(caches)
+            for place in places:
+                few = [y[place] for y in outputs], [None if z is None else z[place] for z in logits]
+                yield partial(self._judge, block.rows(place), *few)
 
     def evaluate(
         self,
@@ -263,37 +276,33 @@ class Trainer(Learner):
         begin = calls.listening("on_predict_batch_begin")
         end = calls.listening("on_predict_batch_end")
         parts: list[list[Array]] = []
-        batches, steps_made, at_a_time = feed.next_epoch(), itertools.count(), self._at_a_time(feed)
+        steps_made = itertools.count()
         with one_blas_thread():
-            while several := list(itertools.islice(batches, at_a_time)):
-                inputs = [
-                    np.concatenate(x) if len(x) > 1 else x[0]
-                    for x in zip(*(b.inputs for b in several), strict=True)
-                ]
-                parts.append(self.infer(self._cast(inputs)))
-                stop = 0
-                for batch, step in zip(several, steps_made, strict=False):
-                    start, stop = stop, stop + len(batch.inputs[0])
+            for block, places in feed.blocks(self._rows_at_a_time(feed)):
+                parts.append(self.infer(self._cast(block.inputs)))
+                for place, step in zip(places, steps_made, strict=False):
                     for call in begin:
                         call(step, {})
                     for call in end:
-                        call(step, {"outputs": self._alone([y[start:stop] for y in parts[-1]])})
+                        call(step, {"outputs": self._alone([y[place] for y in parts[-1]])})
         calls("on_predict_end", {})
         memory.release()
         return self._alone([np.concatenate(pieces) for pieces in zip(*parts, strict=True)])
 
-    def _at_a_time(self, feed: Feed) -> int:
-        """Return how many batches ``predict`` may take at once: as many small ones as fill the processor's cache.
+    def _rows_at_a_time(self, feed: Feed) -> int:
+        """Return how many rows ``predict`` and ``evaluate`` may take at once: small batches that fill the cache.
 
-        In inference the samples of a batch do not meet in the layers of this library; in others they might.
+        0 is a batch at a time. In inference the samples of a batch do not meet in the layers of this library; in
+        others they might.
         """
-        if feed.batches is None or any(
-            not type(layer).__module__.startswith("minibatch.") for layer in self.layers
-        ):
-            return 1
+        if feed.batches is None or feed.steps_per_epoch is not None:
+            return 0
+        if any(not type(layer).__module__.startswith("minibatch.") for layer in self.layers):
+            return 0
         shapes = [*self.input_shapes, *(layer.output_shape or () for layer in self.layers)]
         widest = max(math.prod(shape) for shape in shapes) * self.parameters.theta.itemsize
-        return max(1, min(MOST_ROWS, CACHE // widest) // feed.batches.batch_size)
+        rows = min(MOST_ROWS, CACHE // widest)
+        return rows if rows >= 2 * feed.batches.batch_size else 0
 
     def _calls(
         self,

@@ -16,7 +16,7 @@ from minibatch.parallel import each
 from minibatch.typing import Array
 
 #: From so many blocks on they are shared by several threads (see ``parallel``); a step of fewer is over too soon.
-SHARED = 32
+SHARED = 8
 
 #: The slots of two options that every rule has.
 AVERAGE = "model_variables_moving_average"

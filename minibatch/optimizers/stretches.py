@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 #: How many parameters are updated at a time. A rule reads and writes each of its vectors several times; a block of
-#: this size (128 KiB of float32 in each) stays in the processor's cache between them, and is long enough for the
-#: calls of NumPy's functions to cost little.
-BLOCK = 32768
+#: this size (512 KiB of float32 in each) stays in the processor's cache between them, and is long enough for the
+#: calls of NumPy's functions to cost little, also where two threads take turns at Python's lock.
+BLOCK = 1 << 17
 
 #: Where each weight that moves lies in the vector: by the weight itself, or by its path ("dense/kernel").
 Slices = Mapping[Any, slice]

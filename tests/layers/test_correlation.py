@@ -23,7 +23,6 @@ from minibatch.layers.correlation import (
     scattered_back,
     transposed_patches_times,
 )
-from minibatch.layers.product import GRAIN, product
 from minibatch.layers.window import Window
 
 
@@ -157,21 +156,3 @@ def test_more_pieces_than_partial_sums(way: Any, monkeypatch: pytest.MonkeyPatch
     np.testing.assert_allclose(
         kernel_gradient(x, dz, window), transposed_patches_times(x, dz, window), rtol=1e-12, atol=1e-12
     )
-
-
-@pytest.mark.parametrize("shape", [(5, 7, 200), (200, 7, 5), (64, 3, 64), (1, 4, 300), (60, 1, 70)])
-@pytest.mark.parametrize("given_out", [False, True])
-def test_a_product_in_pieces_is_the_product(
-    shape: tuple[int, int, int], given_out: bool, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
-) -> None:
-    N, I, O = shape  # noqa: E741  # the maths' letters
-    a, b = rng.normal(size=(N, I)), rng.normal(size=(I, O))
-    for threads in (1, 3):
-        monkeypatch.setattr(parallel, "_threads", threads)
-        for piece in (1, N * I * O // 5):
-            monkeypatch.setattr("minibatch.layers.product.PIECE", piece)
-            out = np.empty((N, O)) if given_out else None
-            z = product(a, b, out)
-            np.testing.assert_allclose(z, a @ b, rtol=1e-12)
-            assert out is None or z is out
-    assert max(N, O) % GRAIN or max(N, O) == 64  # so that a last piece is a short one, too

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import minibatch as mb
 from minibatch.callbacks import Callback
+from minibatch.models.intake import Intake
 
 L = mb.layers
 
@@ -284,3 +285,82 @@ def test_predict_is_the_batches_one_by_one_whatever_is_taken_together(n: int, ow
     assert watcher.calls == [(what, i) for i in range(len(one_by_one)) for what in ("begin", "end")]
     np.testing.assert_array_equal(np.concatenate(watcher.outputs), found)
     np.testing.assert_array_equal(model.predict(x, batch_size=8, verbose=0), found)  # watched or not
+
+
+@pytest.mark.parametrize("n", [1, 7, 8, 61])
+@pytest.mark.parametrize("way", ["together", "own layer", "own step", "steps"])
+def test_evaluate_is_the_batches_one_by_one_whatever_is_taken_together(n: int, way: str) -> None:
+    class Running(Callback):
+        def on_test_begin(self, logs=None):
+            self.seen = []
+
+        def on_test_batch_begin(self, batch, logs=None):
+            self.seen.append(batch)
+
+        def on_test_batch_end(self, batch, logs=None):
+            self.seen.append(logs)
+
+    class Stepping(mb.Sequential):
+        def test_step(self, batch):
+            sizes.append(len(batch.inputs[0]))
+            return super().test_step(batch)
+
+    sizes: list[int] = []
+    between = [Shifted()] if way == "own layer" else []
+    kind = Stepping if way == "own step" else mb.Sequential
+    model = kind([mb.Input((4,)), L.Dense(5, "relu"), *between, L.Dense(3, "softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"], weighted_metrics=["accuracy"])
+    rng = np.random.default_rng(n)
+    x, y, w = rng.normal(size=(n, 4)).astype(np.float32), rng.integers(3, size=n), rng.uniform(size=n)
+
+    expected: list[Any] = []
+    losses, right, weighted, seen, weights = np.zeros(5)
+    for step, start in enumerate(range(0, n, 8)):
+        few = slice(start, start + 8)
+        loss, accuracy, weighted_accuracy = model.test_on_batch(x[few], y[few], w[few])
+        B, W = len(y[few]), w[few].sum()
+        losses, right, weighted = losses + B * loss, right + B * accuracy, weighted + W * weighted_accuracy
+        seen, weights = seen + B, weights + W
+        logs = {"accuracy": right / seen, "loss": losses / seen, "weighted_accuracy": weighted / weights}
+        expected += [step, pytest.approx(logs, rel=1e-5)]
+
+    sizes.clear()
+    forward, passes = model.forward, []
+    model.forward = lambda *args, **kwargs: (passes.append(0), forward(*args, **kwargs))[1]
+    watcher = Running()
+    steps = -(-n // 8)
+    given = {"steps": steps, "batch_size": 8} if way == "steps" else {"batch_size": 8}
+    found = model.evaluate(x, y, verbose=0, sample_weight=w, callbacks=[watcher], return_dict=True, **given)
+    assert watcher.seen == expected
+    assert found == expected[-1]
+    assert len(passes) == (1 if way == "together" else steps)
+    assert sizes == ([min(8, n - start) for start in range(0, n, 8)] if way == "own step" else [])
+    assert model.evaluate(x, y, verbose=0, sample_weight=w, return_dict=True, **given) == found  # watched or not
+
+
+def test_batches_of_several_outputs_are_evaluated_together() -> None:
+    rng = np.random.default_rng(1)
+    x, first, second = rng.normal(size=(50, 3)), rng.integers(2, size=50), rng.normal(size=(50, 1))
+    inputs = mb.Input((3,))
+    outputs = {"a": L.Dense(2, "softmax", name="a")(inputs), "b": L.Dense(1, name="b")(inputs)}
+    model = mb.Model(inputs, list(outputs.values()))
+    model.compile("sgd", {"a": "sparse_categorical_crossentropy", "b": "mse"}, metrics={"b": ["mae"]})
+    together = model.evaluate(x, [first, second], batch_size=4, verbose=0, return_dict=True)
+    alone = model.evaluate(x, [first, second], batch_size=4, steps=13, verbose=0, return_dict=True)
+    assert together == pytest.approx(alone, rel=1e-5)
+    assert set(together) == {"loss", "a_loss", "b_loss", "b_mae"}
+
+
+@settings(max_examples=30, deadline=None)
+@given(n=st.integers(1, 60), batch_size=st.integers(1, 20), rows=st.integers(0, 50))
+def test_blocks_are_the_batches_side_by_side(n: int, batch_size: int, rows: int) -> None:
+    rows = rows if rows >= batch_size else 0
+    x = np.arange(float(n))[:, None]
+    feed = Intake(constant()).feed(x, 2 * x, sample_weight=x[:, 0], batch_size=batch_size)
+    blocks = list(feed.blocks(rows))
+    batches = [block.rows(place) for block, places in blocks for place in places]
+    for found, expected in zip(batches, feed.next_epoch(), strict=True):
+        for mine, theirs in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+    assert all(len(block.inputs[0]) <= max(rows, batch_size) for block, _ in blocks)
+    assert len(blocks) == -(-n // (rows // batch_size * batch_size or batch_size))

@@ -1,0 +1,92 @@
+"""A product in pieces is the product; a sum of rows is their sum."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minibatch import parallel
+from minibatch.layers import product as module
+from minibatch.layers.product import GRAIN, product, sum_of_rows
+
+extents = st.integers(1, 40)
+
+
+@given(N=extents, I=extents, O=extents, given_out=st.booleans(), wide=st.booleans(), turned=st.booleans())
+def test_a_small_product_is_numpys_bit_for_bit(
+    N: int,
+    I: int,  # noqa: E741  # the maths' letters
+    O: int,  # noqa: E741
+    given_out: bool,
+    wide: bool,
+    turned: bool,
+) -> None:
+    rng = np.random.default_rng(N * I + O)
+    a, b = (rng.normal(size=shape).astype("float64" if wide else "float32") for shape in ((N, I), (I, O)))
+    if turned:  # as the kernel's gradient and dx take them
+        a, b = np.asfortranarray(a), np.asfortranarray(b)
+    out = np.empty((N, O), np.float32) if given_out else None
+    z = product(a, b, out)
+    # Of different float types, the product is made in the wider and then written: as np.matmul does it.
+    np.testing.assert_array_equal(z, np.matmul(a, b, out=np.empty((N, O), z.dtype)))
+    assert out is None or z is out
+
+
+@pytest.mark.parametrize("shape", [(5, 7, 200), (200, 7, 5), (64, 3, 64), (1, 4, 300), (60, 1, 70)])
+@pytest.mark.parametrize("given_out", [False, True])
+@pytest.mark.parametrize("fewest", [1, 3, 100])
+def test_a_product_in_pieces_is_the_product_on_any_number_of_threads(
+    shape: tuple[int, int, int],
+    given_out: bool,
+    fewest: int,
+    monkeypatch: pytest.MonkeyPatch,
+    rng: np.random.Generator,
+) -> None:
+    N, I, O = shape  # noqa: E741  # the maths' letters
+    a, b = rng.normal(size=(N, I)), rng.normal(size=(I, O))
+    cuts: list[int] = []
+    each = parallel.each
+    monkeypatch.setattr(module, "each", lambda task, pieces: (cuts.append(len(pieces)), each(task, pieces)))
+    monkeypatch.setattr(module, "LARGE", 1)
+    monkeypatch.setattr(module, "FEWEST", fewest)
+    alone = None
+    for threads in (1, 3):
+        monkeypatch.setattr(parallel, "_threads", threads)
+        out = np.empty((N, O)) if given_out else None
+        z = product(a, b, out)
+        np.testing.assert_allclose(z, a @ b, rtol=1e-12)
+        assert out is None or z is out
+        alone = z if alone is None else alone
+        np.testing.assert_array_equal(z, alone)
+    step = -(-max(N, O) // fewest // GRAIN) * GRAIN if fewest > 1 else max(N, O)
+    assert cuts == ([] if I == 1 else [-(-max(N, O) // step)] * 2)
+
+
+def test_very_large_products_have_pieces_of_their_size_and_others_a_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    monkeypatch.setattr(module, "each", lambda task, pieces: seen.append(len(pieces)))
+    numbers = np.zeros(4096 * 4096, np.float32)
+
+    def pieces(N: int, I: int, O: int) -> int:  # noqa: E741  # the maths' letters
+        seen.clear()
+        product(numbers[: N * I].reshape(N, I), numbers[: I * O].reshape(I, O))
+        return sum(seen)
+
+    assert pieces(32, 784, 256) == 0  # 6 million multiplications
+    assert pieces(32, 784, 512) == 6  # 13 million: columns of 96
+    assert pieces(1024, 784, 512) == 11  # 411 million, 12.25 pieces' worth: rows of 96
+    assert pieces(4096, 4096, 32) == 16  # 537 million: rows of 256
+
+
+@given(N=st.integers(1, 70), O=st.integers(1, 20), turned=st.booleans(), limit=st.sampled_from([1, 4096]))
+def test_a_sum_of_rows_is_numpys(N: int, O: int, turned: bool, limit: int) -> None:  # noqa: E741
+    # Whole numbers: no order of summation rounds them.
+    x = np.random.default_rng(N).integers(-9, 9, (N, O)).astype(np.float32)
+    x = np.asfortranarray(x) if turned else x
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "KEPT", limit)
+        for out in (np.empty(O, np.float32), np.empty(O)):
+            assert sum_of_rows(x, out) is out
+            np.testing.assert_array_equal(out, x.sum(axis=0))
