@@ -3,7 +3,7 @@
 Each is a plain Python function before it is a compiled one, with a NumPy reference elsewhere in this room that the
 tests hold it equal to. Importing this module imports Numba, so the room imports it where it first needs it.
 
-Letters: B samples, I inputs, O outputs, D parameters.
+Letters: B or N samples, I inputs, O outputs, D parameters.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 import numpy as np
 from numba import njit
 
+from minibatch.noise.training.tiles import ROWS, tile_product, width
 from minibatch.typing import Array
 
 P = ParamSpec("P")
@@ -52,62 +53,58 @@ def signal_sums(moment: Array, g: Array, scale: float, bessel: float, epsilon: f
 
 
 @compiled
-def outer_signal_sums(
-    a: Array, d2: Array, g: Array, scale: float, bessel: float, epsilon: float, rows: Array
-) -> tuple[float, float]:
-    """Return ``signal_sums`` for gradients g_i = a_i' d_i, whose sum of squares is (a^2)' d^2.
+def squared_tiles(v: Array, tiles: Array) -> None:
+    """Write the squares of v (N, V) into ``tiles`` (T, N, L): L columns after another; T L is V or more."""
+    for t in range(tiles.shape[0]):
+        whole = min(tiles.shape[2], v.shape[1] - t * tiles.shape[2])
+        for n in range(v.shape[0]):
+            x, y = v[n, t * tiles.shape[2] : t * tiles.shape[2] + whole], tiles[t, n]
+            for c in range(whole):
+                y[c] = x[c] * x[c]
+            y[whole:] = 0
 
-    a (B, I); d2 (B, O), the squares; g (I, O); rows (8, O), memory. Eight rows of (a^2)' d^2 at a time are made,
-    from four samples at a time, and used at once.
+
+@compiled
+def outer_signal_sums(
+    u: Array,
+    first: int,
+    last: int,
+    tiles: Array,
+    g: Array,
+    numbers: tuple[float, float, float],
+    squares: Array,
+    rows: Array,
+) -> tuple[float, float]:
+    """Return ``signal_sums`` for gradients g_i = u_i' v_i, whose sum of squares is (u^2)' v^2: of some of its rows.
+
+    u (N, U); the rows are those from ``first`` to ``last``, of U; tiles (T, N, L), v's squares; g (U, V); numbers,
+    (scale, bessel, epsilon). A few rows at a time are made, and used at once. Memory: squares (N, U or more, a
+    multiple of ``tiles.ROWS``), whose columns of these rows are written; rows (``tiles.ROWS``, T L).
     """
-    B, I = a.shape  # noqa: E741 - the maths' letters
-    r0, r1, r2, r3, r4, r5, r6, r7 = rows[0], rows[1], rows[2], rows[3], rows[4], rows[5], rows[6], rows[7]
+    scale, bessel, epsilon = numbers
+    for n in range(u.shape[0]):
+        x, y = u[n, first:last], squares[n, first:last]
+        for c in range(x.shape[0]):
+            y[c] = x[c] * x[c]
     plain, unbiased = 0.0, 0.0
-    for i in range(0, I, 8):
-        # Beyond the last row, or the last sample, that one stands in: not used, or times zero.
-        i1, i2, i3, i4 = min(i + 1, I - 1), min(i + 2, I - 1), min(i + 3, I - 1), min(i + 4, I - 1)
-        i5, i6, i7 = min(i + 5, I - 1), min(i + 6, I - 1), min(i + 7, I - 1)
-        rows[:] = 0
-        for n in range(0, B, 4):
-            p, q, r = min(n + 1, B - 1), min(n + 2, B - 1), min(n + 3, B - 1)
-            u, v, w = a.dtype.type(n + 1 < B), a.dtype.type(n + 2 < B), a.dtype.type(n + 3 < B)
-            a00, a01, a02, a03 = a[n, i] ** 2, a[p, i] ** 2 * u, a[q, i] ** 2 * v, a[r, i] ** 2 * w
-            a10, a11, a12, a13 = a[n, i1] ** 2, a[p, i1] ** 2 * u, a[q, i1] ** 2 * v, a[r, i1] ** 2 * w
-            a20, a21, a22, a23 = a[n, i2] ** 2, a[p, i2] ** 2 * u, a[q, i2] ** 2 * v, a[r, i2] ** 2 * w
-            a30, a31, a32, a33 = a[n, i3] ** 2, a[p, i3] ** 2 * u, a[q, i3] ** 2 * v, a[r, i3] ** 2 * w
-            a40, a41, a42, a43 = a[n, i4] ** 2, a[p, i4] ** 2 * u, a[q, i4] ** 2 * v, a[r, i4] ** 2 * w
-            a50, a51, a52, a53 = a[n, i5] ** 2, a[p, i5] ** 2 * u, a[q, i5] ** 2 * v, a[r, i5] ** 2 * w
-            a60, a61, a62, a63 = a[n, i6] ** 2, a[p, i6] ** 2 * u, a[q, i6] ** 2 * v, a[r, i6] ** 2 * w
-            a70, a71, a72, a73 = a[n, i7] ** 2, a[p, i7] ** 2 * u, a[q, i7] ** 2 * v, a[r, i7] ** 2 * w
-            e0, e1, e2, e3 = d2[n], d2[p], d2[q], d2[r]
-            for c in range(r0.shape[0]):
-                x0, x1, x2, x3 = e0[c], e1[c], e2[c], e3[c]
-                r0[c] += a00 * x0 + a01 * x1 + a02 * x2 + a03 * x3
-                r1[c] += a10 * x0 + a11 * x1 + a12 * x2 + a13 * x3
-                r2[c] += a20 * x0 + a21 * x1 + a22 * x2 + a23 * x3
-                r3[c] += a30 * x0 + a31 * x1 + a32 * x2 + a33 * x3
-                r4[c] += a40 * x0 + a41 * x1 + a42 * x2 + a43 * x3
-                r5[c] += a50 * x0 + a51 * x1 + a52 * x2 + a53 * x3
-                r6[c] += a60 * x0 + a61 * x1 + a62 * x2 + a63 * x3
-                r7[c] += a70 * x0 + a71 * x1 + a72 * x2 + a73 * x3
-        for t in range(min(8, I - i)):
-            x, y = signal_sums(rows[t], g[i + t], scale, bessel, epsilon)
-            plain += x
-            unbiased += y
+    for i in range(first, last, ROWS):
+        for t in range(tiles.shape[0]):
+            tile_product(squares, i, tiles, t, rows)
+        for r in range(min(ROWS, last - i)):
+            of_row = signal_sums(rows[r], g[i + r], scale, bessel, epsilon)
+            plain, unbiased = plain + of_row[0], unbiased + of_row[1]
     return plain, unbiased
 
 
 @compiled
-def bias_signal_sums(
-    d2: Array, g: Array, scale: float, bessel: float, epsilon: float, row: Array
-) -> tuple[float, float]:
-    """Return ``signal_sums`` for gradients d_i: d2 (B, O), the squares; g (O,); row (O,), memory."""
+def bias_signal_sums(d: Array, g: Array, numbers: tuple[float, float, float], row: Array) -> tuple[float, float]:
+    """Return ``signal_sums`` for gradients d_i: d (B, O); g (O,); row (O,), memory."""
     row[:] = 0
-    for n in range(d2.shape[0]):
-        e = d2[n]
+    for n in range(d.shape[0]):
+        e = d[n]
         for c in range(row.shape[0]):
-            row[c] += e[c]
-    return signal_sums(row, g, scale, bessel, epsilon)
+            row[c] += e[c] * e[c]
+    return signal_sums(row, g, *numbers)
 
 
 @compiled
@@ -172,6 +169,36 @@ def _inner(a: Array, i: int, b: Array, first: int, out: Array) -> None:
 
 
 @compiled
+def sample_products(a: Array, d: Array, v: Array, bias: Array, factor: float, along: Array) -> None:
+    """Add factor (a_i' d_i) . v' and factor d_i . bias to ``along`` (N,): a (N, I), d (N, O), v (O, I), bias (O,).
+
+    For few outputs: v is the kernel's transpose, so that the loops run along I.
+    """
+    N, O = d.shape  # noqa: E741 - the maths' letters
+    products = np.empty((4, O + 3), a.dtype)
+    for i in range(0, N, 4):
+        _inner(a, i, v, 0, products)
+        for p in range(min(4, N - i)):
+            x, e, total = products[p], d[i + p], 0.0
+            for o in range(O):
+                total += (x[o] + bias[o]) * e[o]
+            along[i + p] += factor * total
+
+
+@compiled
+def sample_lengths(a: Array, d: Array, one: float, factor: float, norm2: Array) -> None:
+    """Add K_ii, as in ``batch_products``, to ``norm2`` (N,)."""
+    for n in range(a.shape[0]):
+        x, y = a[n], d[n]
+        of_a, of_d = one, one - one
+        for c in range(x.shape[0]):
+            of_a += x[c] * x[c]
+        for c in range(y.shape[0]):
+            of_d += y[c] * y[c]
+        norm2[n] += factor * of_a * of_d
+
+
+@compiled
 def layer_sums(
     a: Array,
     d: Array,
@@ -182,8 +209,8 @@ def layer_sums(
     gradient: Array,
     places: tuple[int, int],
     numbers: tuple[float, float, float],
-    squares: Array,
-    rows: Array,
+    memory: tuple[Array, Array, Array],
+    across: bool,
     found: Array,
 ) -> tuple[float, float]:
     """Do all of the above for a layer, in one call: a small layer's arithmetic takes no longer than a few calls.
@@ -199,45 +226,30 @@ def layer_sums(
         Where kernel and bias begin in it; -1 without a bias.
     numbers : (float, float, float)
         scale, bessel and epsilon of ``signal_sums``; a negative epsilon leaves these out.
-    squares, rows : ndarray, shapes (N, L), (8, L)
-        Memory: L is O, or I if the loops are to run along that (see ``Affine.runs_along_inputs``).
+    memory : (ndarray, ndarray, ndarray)
+        The squares, tiles and rows of ``outer_signal_sums``.
+    across : bool
+        Whether the loops run along I (see ``Affine.runs_along_inputs``).
     found : ndarray, shape (3, N)
         |g_i|^2, g_i . g and g_i . h are added to its rows.
     """
     batch_products(a, d, one, factors[0], found[0], found[1])
     if b.shape[0]:
         products_with(a, d, b, e, one, factors[1], found[2])
-    scale, bessel, epsilon = numbers
-    if epsilon < 0:
+    if numbers[2] < 0:
         return 0.0, 0.0
-    (N, I), O = a.shape, d.shape[1]  # noqa: E741 - the maths' letters
+    I, O = a.shape[1], d.shape[1]  # noqa: E741 - the maths' letters
     g = gradient[places[0] : places[0] + I * O].reshape(I, O)
-    if rows.shape[1] == O:
-        _square(d, squares)
-        plain, unbiased = outer_signal_sums(a, squares, g, scale, bessel, epsilon, rows)
-    else:
-        _square(a, squares)
-        across = np.ascontiguousarray(g.T)  # so that its divisions run in several lanes
-        plain, unbiased = outer_signal_sums(d, squares, across, scale, bessel, epsilon, rows)
+    squares, tiles, rows = memory
+    u, v = (d, a) if across else (a, d)
+    squared_tiles(v, tiles)
+    if across:
+        g = np.ascontiguousarray(g.T)
+    plain, unbiased = outer_signal_sums(u, 0, u.shape[1], tiles, g, numbers, squares, rows)
     if places[1] >= 0:
-        row = rows[0][:O]
-        row[:] = 0
-        for n in range(N):
-            of_one = d[n]
-            for c in range(O):
-                row[c] += of_one[c] * of_one[c]
-        of_bias = gradient[places[1] : places[1] + O]
-        x, y = signal_sums(row, of_bias, scale, bessel, epsilon)
+        x, y = bias_signal_sums(d, gradient[places[1] : places[1] + O], numbers, rows[0][:O])
         plain, unbiased = plain + x, unbiased + y
     return plain, unbiased
-
-
-@compiled
-def _square(v: Array, out: Array) -> None:
-    for n in range(v.shape[0]):
-        x, y = v[n], out[n]
-        for c in range(x.shape[0]):
-            y[c] = x[c] * x[c]
 
 
 @compiled
@@ -289,3 +301,12 @@ def aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     raw = np.empty(int(np.prod(shape)) * dtype.itemsize + 64, np.uint8)
     start = -raw.ctypes.data % 64
     return raw[start : start + int(np.prod(shape)) * dtype.itemsize].view(dtype).reshape(shape)
+
+
+def memory_of(N: int, U: int, V: int, pieces: int, dtype: np.dtype[Any]) -> tuple[Array, Array, Array]:
+    """Return (squares, tiles, rows), the memory of ``outer_signal_sums``, with rows for so many at a time."""
+    L = width(dtype.itemsize)
+    squares = aligned((N, -(-U // ROWS) * ROWS), dtype)
+    squares[:, U:] = 0
+    tiles = -(-V // L)
+    return squares, aligned((tiles, N, L), dtype), aligned((pieces, ROWS, tiles * L), dtype)

@@ -59,7 +59,7 @@ class Measuring(Callback, Watcher):
         """Begin anew."""
         self.step = 0
         self._without_samples = False
-        self._memory: dict[Any, Array] = {}
+        self._memory: dict[Any, Any] = {}
         self._previous: Kept | None = None
         self._wanted: frozenset[str] = frozenset()
         self._opens = self._keeps = self._collects = False

@@ -97,7 +97,7 @@ class Averages:
 
 
 def measure(
-    step: Step, wanted: Set[str], averages: Averages, memory: dict[Any, Array], epsilon: float = EPSILON
+    step: Step, wanted: Set[str], averages: Averages, memory: dict[Any, Any], epsilon: float = EPSILON
 ) -> dict[str, float]:
     """Return the wanted numbers of a step that follow from its gradients alone, by name; fill in its Q.
 

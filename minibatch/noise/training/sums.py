@@ -18,7 +18,7 @@ from minibatch.parallel import each
 from minibatch.typing import Array
 
 #: Up to so many multiplications a layer is done in one call, by the thread that asks: others would come too late.
-SMALL = 1 << 24
+SMALL = 1 << 23
 
 
 @dataclass
@@ -47,7 +47,7 @@ def sums(
     *,
     epsilon: float | None = None,
     kept: Kept | None = None,
-    memory: dict[Any, Array] | None = None,
+    memory: dict[Any, Any] | None = None,
 ) -> Sums:
     """Return the sums over the samples of a batch whose mean gradient is ``gradient`` (D,).
 

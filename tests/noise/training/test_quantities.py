@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numba import njit
 
-from minibatch.noise.training import elementwise, kernels, quantities
+from minibatch.noise.training import elementwise, kernels, quantities, tiles
 from minibatch.noise.training.histograms import edges_around_zero, histogram, histogram_2d
 from minibatch.noise.training.parabola import SMALLEST_VARIANCE, Slope, alpha, parabola
 from minibatch.noise.training.plan import Plan
@@ -46,7 +48,9 @@ def test_the_three_tests_are_the_spreads_that_the_papers_define(n: int, d: int, 
     assert quantities.norm_test(norm2, Q, B) == pytest.approx(norm, rel=1e-9)
     assert quantities.inner_product_test(along2, Q, B) == pytest.approx(inner, rel=1e-7, abs=1e-7)
     # The root of a difference of squares: what is lost is half the digits of the larger one.
-    assert quantities.orthogonality_test(norm2, along2, Q, B) == pytest.approx(orthogonal, rel=1e-6, abs=1e-5 * norm)
+    assert quantities.orthogonality_test(norm2, along2, Q, B) == pytest.approx(
+        orthogonal, rel=1e-6, abs=1e-5 * norm
+    )
 
 
 @given(st.integers(2, 9), st.integers(1, 6), st.integers(0, 1000))
@@ -197,20 +201,41 @@ def test_the_compiled_loops_are_the_reference(n: int, inputs: int, outputs: int,
     a, d = rng.normal(size=(n, inputs)).astype(dtype), rng.normal(size=(n, outputs)).astype(dtype)
     g = a.T @ d / n
     moment = np.square(a).T @ np.square(d) / n
-    expected = elementwise.signal_sums(moment.ravel(), g.ravel(), n)
     numbers = dtype(n / (n - 1)), dtype(elementwise.EPSILON)
-    tolerance = 2e-4 if dtype is np.float32 else 1e-9
-    sums_of_vector = kernels.signal_sums(moment.ravel(), g.ravel(), dtype(1), *numbers)
-    np.testing.assert_allclose(sums_of_vector, expected, rtol=tolerance)
-    memory = kernels.aligned((8, outputs), np.dtype(dtype))
-    of_factors = kernels.outer_signal_sums(a, np.square(d), g, dtype(1 / n), *numbers, memory)
-    np.testing.assert_allclose(of_factors, expected, rtol=tolerance)
-    swapped = kernels.outer_signal_sums(
-        d, np.square(a), g.T, dtype(1 / n), *numbers, kernels.aligned((8, inputs), np.dtype(dtype))
-    )
-    np.testing.assert_allclose(swapped, expected, rtol=tolerance)
-    of_bias = kernels.bias_signal_sums(np.square(d), d.mean(0), dtype(1 / n), *numbers, memory[0])
-    np.testing.assert_allclose(of_bias, elementwise.signal_sums(np.square(d).mean(0), d.mean(0), n), rtol=tolerance)
+    expected = exactly(moment, g, n)
+    of_vector = kernels.signal_sums(moment.ravel(), g.ravel(), dtype(1), *numbers)
+    np.testing.assert_allclose(of_vector, expected[0], rtol=expected[1])
+    everything = (dtype(1 / n), *numbers)
+    expected = exactly(np.square(wide(a)).T @ np.square(wide(d)) / n, g, n, moment)
+    for u, v, of_uv in ((a, d, g), (d, a, np.ascontiguousarray(g.T))):
+        squares, of_v, memory = kernels.memory_of(n, u.shape[1], v.shape[1], 1, np.dtype(dtype))
+        kernels.squared_tiles(v, of_v)
+        half = u.shape[1] // 2 // kernels.ROWS * kernels.ROWS  # in two parts
+        found = [
+            kernels.outer_signal_sums(u, first, last, of_v, of_uv, everything, squares, memory[0])
+            for first, last in ((0, half), (half, u.shape[1]))
+        ]
+        np.testing.assert_allclose(np.sum(found, axis=0), expected[0], rtol=expected[1])
+    expected = exactly(np.square(wide(d)).mean(0), d.mean(0), n, np.square(d).mean(0))
+    of_bias = kernels.bias_signal_sums(d, d.mean(0), everything, np.empty(outputs, dtype))
+    np.testing.assert_allclose(of_bias, expected[0], rtol=expected[1])
+
+
+def wide(x: np.ndarray) -> np.ndarray:
+    return x.astype(np.float64)
+
+
+def exactly(moment: np.ndarray, g: np.ndarray, n: int, rounded: np.ndarray | None = None) -> tuple[Any, float]:
+    """Return the signal sums in float64, and how far off they may be: by 1e-5, or twice what NumPy is in float32.
+
+    A variance that is a small difference of large numbers is off by far more than the numbers are.
+    """
+    exact = np.array(elementwise.signal_sums(wide(moment).ravel(), wide(g).ravel(), n))
+    if g.dtype == np.float64:
+        return exact, 1e-9
+    rounded = moment if rounded is None else rounded
+    by_numpy = np.array(elementwise.signal_sums(rounded.ravel(), g.ravel(), n))
+    return exact, max(1e-5, 2 * float(np.abs(by_numpy / exact - 1).max()))
 
 
 def test_the_plain_functions_of_the_loops_are_right_too() -> None:
@@ -218,14 +243,50 @@ def test_the_plain_functions_of_the_loops_are_right_too() -> None:
     a, d = rows(5, 6, 1), rows(5, 3, 2)
     g, moment = a.T @ d / 5, np.square(a).T @ np.square(d) / 5
     expected = elementwise.signal_sums(moment.ravel(), g.ravel(), 5)
+    squares, of_v, memory = kernels.memory_of(5, 6, 3, 1, a.dtype)
+    kernels.squared_tiles.py_func(d, of_v)  # type: ignore[attr-defined]
     plain = kernels.outer_signal_sums.py_func  # type: ignore[attr-defined]
-    np.testing.assert_allclose(plain(a, d**2, g, 0.2, 1.25, 1e-5, np.empty((8, 3))), expected)
+    found = plain(a, 0, 6, of_v, g, (0.2, 1.25, 1e-5), squares, memory[0])
+    np.testing.assert_allclose(found, expected)
     theta, start, before = rows(3, 5000, 3)
     expected = ((theta - start) ** 2).sum(), ((theta - before) ** 2).sum()
     for f in (kernels.distances2, kernels.distances2.py_func):  # type: ignore[attr-defined]
         np.testing.assert_allclose(f(theta, start, before), expected)
     for f in (kernels.distance2, kernels.distance2.py_func):  # type: ignore[attr-defined]
         np.testing.assert_allclose(f(theta, start), expected[0])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n", [0, 1, 5, 40])
+def test_a_tile_of_a_product(n: int, dtype: type) -> None:
+    L = tiles.width(np.dtype(dtype).itemsize)
+    u, v = rows(n, 2 * tiles.ROWS + 1, 1).astype(dtype), rows(3 * n, L, 2).astype(dtype).reshape(3, n, L)
+    found, plain = np.full((2, tiles.ROWS, 3 * L), 7, dtype)
+    compiled = njit(lambda u, i, v, t, out: tiles.tile_product(u, i, v, t, out))
+    for t in (0, 2):
+        compiled(u, tiles.ROWS, v, t, found)
+        tiles.tile_product(u, tiles.ROWS, v, t, plain)
+    np.testing.assert_allclose(found, plain, rtol=1e-5, atol=1e-5 if dtype is np.float32 else 1e-12)
+    np.testing.assert_array_equal(found[:, L : 2 * L], 7)  # nothing is written beside it
+    expected = u[:, tiles.ROWS : 2 * tiles.ROWS].T @ v[2]
+    np.testing.assert_allclose(found[:, 2 * L :], expected, rtol=1e-5, atol=1e-5 if dtype is np.float32 else 1e-12)
+    with pytest.raises(ValueError, match="v is not of the width that this was compiled for"):
+        compiled(u, 0, np.zeros((3, n, L // 2), dtype), 0, found)
+
+
+@pytest.mark.parametrize("one", [0.0, 1.0])
+@pytest.mark.parametrize(("n", "outputs"), [(1, 1), (6, 3), (9, 8)])
+def test_lengths_and_products_with_a_vector(n: int, outputs: int, one: float) -> None:
+    a, d, kernel, bias = rows(n, 21, 1), rows(n, outputs, 2), rows(21, outputs, 3), one * rows(1, outputs, 4)[0]
+    g = a[:, :, None] * d[:, None]
+    for lengths in (kernels.sample_lengths, kernels.sample_lengths.py_func):  # type: ignore[attr-defined]
+        norm2 = np.ones(n)  # what is there is added to
+        lengths(a, d, one, 2.0, norm2)
+        np.testing.assert_allclose(norm2, 1 + 2 * ((g**2).sum((1, 2)) + one * (d**2).sum(1)), rtol=1e-12)
+    for products in (kernels.sample_products, kernels.sample_products.py_func):  # type: ignore[attr-defined]
+        along = np.ones(n)
+        products(a, d, np.ascontiguousarray(kernel.T), bias, 2.0, along)
+        np.testing.assert_allclose(along, 1 + 2 * ((g * kernel).sum((1, 2)) + d @ bias), rtol=1e-11)
 
 
 @pytest.mark.parametrize("one", [0.0, 1.0])
