@@ -242,20 +242,22 @@ def correlate(
     W: Array,
     bias: Array,
     positions: tuple[int, int, int],
+    filters: tuple[int, int],
     z: Array,
 ) -> None:
     """Write z (N OH OW, F): the patches of x, times W (K, F), plus the bias (F,).
 
     Position (n, p, q) of ``positions`` (N, OH, OW) is at n, p, q times the three ``strides`` in x. Where OW is no
-    multiple of a tile's rows, some positions are written twice.
+    multiple of a tile's rows, some positions are written twice. ``filters`` are the first to be written and the
+    one after the last, both multiples of a tile's width unless they are F.
     """
-    (N, OH, OW), (image, row, step), F = positions, strides, W.shape[1]
+    (N, OH, OW), (image, row, step) = positions, strides
     lanes = VECTOR // x.itemsize
     for n in range(N):
         for p in range(OH):
             m = (n * OH + p) * OW
-            for f in range(0, F, 2 * lanes):
-                wide, begun = F - f > lanes, 0
+            for f in range(filters[0], filters[1], 2 * lanes):
+                wide, begun = filters[1] - f > lanes, 0
                 while begun < OW:
                     rows = rows_of_tile(OW, begun)
                     q = min(begun, OW - rows)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from minibatch import memory
+from minibatch.layers import tiles
 from minibatch.parallel import each
 from minibatch.typing import Array
 
@@ -18,6 +19,10 @@ LARGE = 1 << 23
 #: Into no fewer pieces: of so many even two threads, one of which comes late, have about equal shares. Those of a
 #: very large product have so many multiplications; small ones would lay their operands out again too often.
 FEWEST, PIECE = 6, 1 << 25
+#: From so many multiplications on compiled loops (``tiles``) multiply, where they are at hand: BLAS first lays its
+#: operands out anew. But the loops go through whole columns, of b or of both, and these stay in the processor's
+#: cache up to so many rows only.
+TILED, LONG, MANY = 1 << 19, 4096, 512
 #: Rows of ones are kept up to this length.
 KEPT = 4096
 #: Pieces are cut at multiples of so many rows or columns, which is what BLAS works through at a time.
@@ -28,7 +33,7 @@ def product(a: Array, b: Array, out: Array | None = None) -> Array:
     """Return a @ b, of shapes (..., I) and (I, O).
 
     A product of two matrices whose result is large in one direction is cut along that, in pieces that depend on the
-    shapes alone; each is a product of its own.
+    shapes alone; each is a product of its own. ``np.matmul`` is the reference.
 
     Examples
     --------
@@ -42,8 +47,16 @@ def product(a: Array, b: Array, out: Array | None = None) -> Array:
     work = a.size * b.shape[1]
     if a.ndim != 2:
         return np.matmul(a, b, out=out)
+    if work >= TILED and _of_one_kind(a, b, out) and tiles.at_hand():
+        z = memory.empty((len(a), b.shape[1]), a.dtype) if out is None else out
+        if a.flags.c_contiguous and a.shape[1] <= LONG:
+            tiles.product(a, b, z)
+            return z
+        if a.flags.f_contiguous and a.shape[1] <= MANY:
+            tiles.transposed_product(a.T, b, z)
+            return z
     if work < LARGE:
-        if out is None or a.dtype == b.dtype == out.dtype:
+        if out is None or (a.dtype == b.dtype == out.dtype and out.flags.c_contiguous):
             # The same call of BLAS as np.matmul's, which takes some time to prepare it.
             return a.dot(b, out)
         return np.matmul(a, b, out=out)
@@ -61,6 +74,13 @@ def product(a: Array, b: Array, out: Array | None = None) -> Array:
 
     each(multiply, range(0, extent, step))
     return z
+
+
+def _of_one_kind(a: Array, b: Array, out: Array | None) -> bool:
+    """Return whether b and out are as the compiled loops want them."""
+    if not (a.dtype == b.dtype and a.dtype.char in "fd" and b.flags.c_contiguous):
+        return False
+    return out is None or (out.dtype == a.dtype and out.flags.c_contiguous)
 
 
 def sum_of_rows(x: Array, out: Array) -> Array:

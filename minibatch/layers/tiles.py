@@ -1,14 +1,16 @@
-"""Convolution without patches: compiled loops that read them where they lie (``kernels``).
+"""Convolution without patches, and products of matrices, as compiled loops (``kernels``).
 
-Axes as in ``correlation``, whose formulas these are. A batch is cut into pieces that threads share; the pieces
-depend on the shapes alone, and each number is summed in the same order on every processor that has such loops: the
-entries of a patch one after the other, the positions one after the other, the pieces one after the other.
+Axes as in ``correlation``, whose formulas these are. The loops read the patches where they lie. A batch is cut into
+pieces that threads share; the pieces depend on the shapes alone, and each number is summed in the same order on
+every processor that has such loops: the entries of a patch one after the other, the positions one after the other,
+the pieces one after the other.
 """
 
 from __future__ import annotations
 
 import functools
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +24,9 @@ from minibatch.typing import Array
 WORK = 1 << 22
 #: The bytes of a piece's images, at most, so that they stay in the processor's cache; but at least one image.
 BYTES = 1 << 19
+#: A product of so many multiplications takes a sixth of a millisecond, some times what it takes to wake a thread:
+#: from there on it is cut, into no fewer than ``FEWEST`` pieces, so that a thread that comes late has its share.
+LARGE, FEWEST = 1 << 24, 6
 #: A kernel's gradient is made of so many partial sums, or fewer: each is one thread's at a time.
 PARTS = 16
 
@@ -45,13 +50,13 @@ def correlate(x: Array, kernel: Array, window: Window, bias: Array | None = None
 
     C, F = kernel.shape[2:]
     W = np.ascontiguousarray(kernel).reshape(-1, F)
-    b = np.zeros(F, x.dtype) if bias is None else bias
+    b = _zeros(F, x.dtype) if bias is None else bias
     z = memory.empty((len(x), *window.positions, F), x.dtype)
     layout = _layout(window, C)
 
     def multiply(few: slice) -> None:
         some = z[few]
-        kernels.correlate(_padded(x[few], window), *layout, W, b, some.shape[:3], some.reshape(-1, F))
+        kernels.correlate(_padded(x[few], window), *layout, W, b, some.shape[:3], (0, F), some.reshape(-1, F))
 
     each(multiply, pieces(x, window, F))
     return z
@@ -98,6 +103,51 @@ def _multiply_transposed(x: Array, dz: Array, window: Window, dW: Array) -> None
     kernels.kernel_gradient(_padded(x, window), *_layout(window, x.shape[-1]), rows, dz.shape[:3], dW)
 
 
+def product(x: Array, W: Array, z: Array) -> None:
+    """Write z = x W, of C-contiguous x (N, I) and W (I, O).
+
+    It is a convolution, of N pixels in a row with a window of one. A large product is cut along its rows or its
+    columns, whichever are more.
+    """
+    from minibatch.layers import kernels
+
+    (N, I), O = x.shape, W.shape[1]  # noqa: E741 - the maths' letters
+    pixels, bias = x.reshape(-1), _zeros(O, x.dtype)
+    layout = (0, 0, I), _HERE, I
+
+    def multiply(piece: tuple[slice, tuple[int, int]]) -> None:
+        rows, columns = piece
+        some = z[rows]
+        kernels.correlate(pixels[rows.start * I :], *layout, W, bias, (1, 1, len(some)), columns, some)
+
+    if O > N:
+        grain = 2 * kernels.VECTOR // x.itemsize
+        each(multiply, [(slice(0, N), (s.start, s.stop)) for s in _shares(O, N * I * O, grain)])
+    else:
+        each(multiply, [(rows, (0, O)) for rows in _shares(N, N * I * O, kernels.ROWS)])
+
+
+def transposed_product(x: Array, dz: Array, dW: Array) -> None:
+    """Write dW = x' dz, of C-contiguous x (N, I) and dz (N, O)."""
+    from minibatch.layers import kernels
+
+    (N, I), O = x.shape, dz.shape[1]  # noqa: E741 - the maths' letters
+    pixels = x.reshape(-1)
+
+    def multiply(rows: slice) -> None:
+        some = dW[rows]
+        kernels.kernel_gradient(pixels[rows.start :], (0, 0, I), _HERE, len(some), dz, (1, 1, N), some)
+
+    each(multiply, _shares(I, N * I * O, kernels.ROWS))
+
+
+def _shares(extent: int, work: int, grain: int) -> list[slice]:
+    """Return how to cut so many rows, or columns, whose products are so many multiplications."""
+    count = 1 if work < LARGE else max(FEWEST, work // LARGE)
+    step = -(-extent // (count * grain)) * grain
+    return [slice(start, min(start + step, extent)) for start in range(0, extent, step)]
+
+
 def pieces(x: Array, window: Window, F: int) -> list[slice]:
     """Return how to cut a batch into slices of whole images: at most ``PARTS``, or more where they are large."""
     N, C = len(x), x.shape[-1]
@@ -105,6 +155,15 @@ def pieces(x: Array, window: Window, F: int) -> list[slice]:
     count = max(1, min(PARTS, N * work // WORK))
     few = max(1, min(-(-N // count), BYTES // (math.prod(window.padded) * C * x.itemsize)))
     return [slice(start, start + few) for start in range(0, N, few)]
+
+
+#: The patch of a window of one pixel begins, and ends, where it is.
+_HERE = np.zeros(1, np.intp)
+
+
+@functools.lru_cache(maxsize=64)
+def _zeros(n: int, dtype: np.dtype[Any]) -> Array:
+    return np.zeros(n, dtype)
 
 
 @functools.cache

@@ -87,7 +87,7 @@ def test_tiles_that_reach_beyond_an_edge_write_nothing_there(OW: int, F: int, rn
         dz = rng.normal(size=(3 * 2 * OW, F)).astype(dtype)
         guarded = np.full((2 + 3 * 2 * OW, F), 7.0, dtype)
         layout, positions = tiles._layout(window, 5), (3, 2, OW)
-        kernels.correlate(x.reshape(-1), *layout, W, np.zeros(F, dtype), positions, guarded[1:-1])
+        kernels.correlate(x.reshape(-1), *layout, W, np.zeros(F, dtype), positions, (0, F), guarded[1:-1])
         assert (guarded[[0, -1]] == 7).all()
         A = window.patches(x).reshape(-1, 15)
         np.testing.assert_allclose(guarded[1:-1], A @ W, rtol=1e-4, atol=1e-4)

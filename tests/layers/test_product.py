@@ -4,14 +4,95 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minibatch import parallel
 from minibatch.layers import product as module
+from minibatch.layers import tiles
 from minibatch.layers.product import GRAIN, product, sum_of_rows
 
 extents = st.integers(1, 40)
+
+
+@pytest.fixture
+def blas(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let BLAS multiply, whatever the processor."""
+    monkeypatch.setattr(tiles, "at_hand", lambda: False)
+
+
+@settings(deadline=None)
+@given(
+    N=st.integers(1, 70),
+    I=st.integers(2, 70),
+    O=st.integers(1, 70),
+    turned=st.booleans(),
+    given_out=st.booleans(),
+    wide=st.booleans(),
+    cut=st.booleans(),
+)
+def test_a_product_in_tiles_is_numpys(
+    N: int,
+    I: int,  # noqa: E741  # the maths' letters
+    O: int,  # noqa: E741
+    turned: bool,
+    given_out: bool,
+    wide: bool,
+    cut: bool,
+) -> None:
+    rng = np.random.default_rng(N * I + O)
+    dtype = np.float64 if wide else np.float32
+    a, b = (rng.normal(size=shape).astype(dtype) for shape in ((I, N) if turned else (N, I), (I, O)))
+    a = a.T if turned else a
+    taken: list[int] = []
+    shares = tiles._shares
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tiles, "at_hand", lambda: True)
+        patch.setattr(module, "TILED", 1)
+        if cut:
+            patch.setattr(tiles, "LARGE", 1)
+        patch.setattr(tiles, "_shares", lambda *how: taken.append(1) or shares(*how))
+        out = np.empty((N, O), dtype) if given_out else None
+        z = product(a, b, out)
+    assert taken
+    assert out is None or z is out
+    np.testing.assert_allclose(z, a @ b, rtol=1e-11 if wide else 1e-4, atol=1e-12 if wide else 1e-4)
+
+
+@pytest.mark.parametrize("shape", [(32, 784, 512), (300, 70, 500), (700, 64, 300)])
+@pytest.mark.parametrize("turned", [False, True])
+def test_no_bit_of_a_product_in_tiles_depends_on_the_number_of_threads(
+    shape: tuple[int, int, int], turned: bool, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
+    monkeypatch.setattr(tiles, "at_hand", lambda: True)
+    N, I, O = shape  # noqa: E741  # the maths' letters
+    a, b = (rng.normal(size=n).astype(np.float32) for n in ((I, N) if turned else (N, I), (I, O)))
+    a = a.T if turned else a
+    several = []
+    for threads in (1, 2, 3, 5):
+        monkeypatch.setattr(parallel, "_threads", threads)
+        several.append(product(a, b))
+    for one in several[1:]:
+        np.testing.assert_array_equal(one, several[0])
+    np.testing.assert_allclose(several[0], a @ b, rtol=1e-3, atol=1e-3)
+
+
+def test_what_the_loops_do_not_take_goes_to_blas(monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
+    def no(*arrays: np.ndarray) -> None:
+        raise AssertionError("not this")
+
+    monkeypatch.setattr(module, "TILED", 1)
+    for name in ("product", "transposed_product"):
+        monkeypatch.setattr(tiles, name, no)
+    x, W = rng.normal(size=(30, 20)), rng.normal(size=(20, 10))
+    cases = [(x, W.astype(np.float32), None), (x, np.asfortranarray(W), None), (x[:, ::2], W[::2], None)]
+    cases += [(x, W, np.empty((10, 30)).T), (x, W, np.empty((30, 10), np.float32)), (x.astype(int), W, None)]
+    for a, b, out in cases:
+        np.testing.assert_allclose(product(a, b, out), a @ b, rtol=1e-5, atol=1e-5)
+    for limit in ("LONG", "MANY"):
+        monkeypatch.setattr(module, limit, 5)
+    np.testing.assert_allclose(product(x, W), x @ W)
+    np.testing.assert_allclose(product(x.T, x), x.T @ x)
 
 
 @given(N=extents, I=extents, O=extents, given_out=st.booleans(), wide=st.booleans(), turned=st.booleans())
@@ -41,6 +122,7 @@ def test_a_product_in_pieces_is_the_product_on_any_number_of_threads(
     shape: tuple[int, int, int],
     given_out: bool,
     fewest: int,
+    blas: None,
     monkeypatch: pytest.MonkeyPatch,
     rng: np.random.Generator,
 ) -> None:
@@ -64,7 +146,9 @@ def test_a_product_in_pieces_is_the_product_on_any_number_of_threads(
     assert cuts == ([] if I == 1 else [-(-max(N, O) // step)] * 2)
 
 
-def test_very_large_products_have_pieces_of_their_size_and_others_a_few(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_very_large_products_have_pieces_of_their_size_and_others_a_few(
+    blas: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen: list[int] = []
     monkeypatch.setattr(module, "each", lambda task, pieces: seen.append(len(pieces)))
     numbers = np.zeros(4096 * 4096, np.float32)
