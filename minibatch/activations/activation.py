@@ -55,6 +55,8 @@ class Activation:
         self.settings: dict[str, Any] = {}
         self._gradient: Gradient | None = None
         self._in_place: Function | None = None
+        #: c, where y is max(z, c) and nothing else, and the gradient the same when it is given y for z.
+        self.floor: float | None = None
 
     def __call__(self, x: npt.ArrayLike, *args: Any, **settings: Any) -> Array:
         z = np.asarray(x)
@@ -97,7 +99,7 @@ class Activation:
         other.__dict__.update(self.__dict__)
         other.function = partial(self.function, **settings)
         other._gradient = self._gradient and partial(self._gradient, **settings)
-        other._in_place = None
+        other._in_place = other.floor = None
         other.settings = {**self.settings, **settings}
         # Another name, so that a loss which absorbs "softmax" does not take this for it.
         base = self.name.partition("(")[0]

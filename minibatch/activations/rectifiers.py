@@ -40,6 +40,9 @@ def relu(z: Array, negative_slope: float = 0.0, max_value: float | None = None, 
     return y
 
 
+relu.floor = 0.0
+
+
 @relu.in_place
 def _(z: Array) -> Array:
     # y > 0 where z > 0: the gradient may look at either.

@@ -101,7 +101,7 @@ class Conv(Convolution):
     With ``groups`` G it is G convolutions side by side, each from its own C / G channels to its own F / G filters.
     """
 
-    owns_z = True
+    owns_z = has_floor = True
 
     def __init__(
         self,
@@ -150,11 +150,14 @@ class Conv(Convolution):
         return (*positions[2 - self.rank :], self.filters)
 
     def linear(self, x: Array, training: bool) -> tuple[Array, Cache]:
+        return self.linear_above(x, None)
+
+    def linear_above(self, x: Array, least: float | None) -> tuple[Array, Cache]:
         images, W, window = self.as_images(x), self._kernel(), self.window
         bias = None if self.bias is None else self.bias.value
         z = _beside(
             [
-                correlate(images[..., c], W[..., f], window, None if bias is None else bias[f])
+                correlate(images[..., c], W[..., f], window, None if bias is None else bias[f], least)
                 for c, f in self._groups()
             ]
         )

@@ -52,11 +52,13 @@ def scattered_back(dz: Array, kernel: Array, window: Window) -> Array:
 # The same, at the speed of the processor --------------------------------------------------------------------------
 
 
-def correlate(x: Array, kernel: Array, window: Window, bias: Array | None = None) -> Array:
-    """Return z (N, OH, OW, F), see ``patches_times``; with the bias (F,) added."""
+def correlate(
+    x: Array, kernel: Array, window: Window, bias: Array | None = None, least: float | None = None
+) -> Array:
+    """Return z (N, OH, OW, F), see ``patches_times``; with the bias (F,) added, and never below ``least``."""
     if tiles.at_hand():
-        return tiles.correlate(x, kernel, window, bias)
-    return patches.correlate(x, kernel, window, bias)
+        return tiles.correlate(x, kernel, window, bias, least)
+    return patches.correlate(x, kernel, window, bias, least)
 
 
 def kernel_gradient(x: Array, dz: Array, window: Window) -> Array:

@@ -7,7 +7,7 @@ from typing import Any
 from minibatch import initializers, regularizers
 from minibatch.layers.layer import ActivatedLayer, Cache, positive
 from minibatch.layers.outer import Outer, outer
-from minibatch.layers.product import product, sum_of_rows
+from minibatch.layers.product import affine, product, sum_of_rows
 from minibatch.typing import Array
 
 
@@ -43,7 +43,7 @@ class Dense(ActivatedLayer):
     array([[6., 6.]], dtype=float32)
     """
 
-    owns_z = True
+    owns_z = has_floor = True
 
     def __init__(
         self,
@@ -77,10 +77,10 @@ class Dense(ActivatedLayer):
         return (*input_shape[:-1], self.units)
 
     def linear(self, x: Array, training: bool) -> tuple[Array, Cache]:
-        z = product(x, self.kernel.value)
-        if self.use_bias:
-            z += self.bias.value
-        return z, x
+        return self.linear_above(x, None)
+
+    def linear_above(self, x: Array, least: float | None) -> tuple[Array, Cache]:
+        return affine(x, self.kernel.value, self.bias.value if self.use_bias else None, least), x
 
     def linear_backward(self, dz: Array, cache: Cache) -> Array:
         self.weights_backward(dz, cache)

@@ -42,13 +42,23 @@ _I32, _I64 = ir.IntType(32), ir.IntType(64)
 
 def _plain_products(positions: int, vectors: int) -> Any:
     def products(
-        x: Array, start: int, step: int, offsets: Offsets, run: int, W: Array, bias: Array, f: int, z: Array, m: int
+        x: Array,
+        start: int,
+        step: int,
+        offsets: Offsets,
+        run: int,
+        W: Array,
+        bias: Array,
+        least: float,
+        f: int,
+        z: Array,
+        m: int,
     ) -> None:
-        """Write z[m + t, f : f + width] = bias + the patch at start + t step, times W, for t < positions."""
+        """Write z[m + t, f : f + width] = max(A W + bias, least), for A the patch at start + t step."""
         columns = slice(f, f + vectors * (VECTOR // x.itemsize))
         for t in range(positions):
             patch = np.concatenate([x[start + t * step + offset :][:run] for offset in offsets])
-            z[m + t, columns] = bias[columns] + patch @ W[:, columns]
+            z[m + t, columns] = np.maximum(bias[columns] + patch @ W[:, columns], least)
 
     return products
 
@@ -126,10 +136,14 @@ class _Tile:
             more = self.builder.call(self._multiply_add, [factor, vectors[v], self.builder.load(total)])
             self.builder.store(more, total)
 
-    def write(self, row: int, address: Any) -> None:
-        """Write a row's sums from this address on."""
+    def write(self, row: int, address: Any, least: Any = None) -> None:
+        """Write a row's sums from this address on; in place of smaller ones ``least``, where that is given."""
         for v in self.columns:
             total = self.builder.load(self.sums[row][v])
+            if least is not None:
+                floor = self._everywhere(least, self.vector)
+                below = self.builder.fcmp_ordered("<", total, floor)  # not so for NaN, which stays
+                total = self.builder.select(below, floor, total)
             self.builder.call(self._store, [total, self._from(address, v), _I32(4), self._used[v]])
 
     def _function(self, name: str, returned: Any, arguments: list[Any]) -> Any:
@@ -149,12 +163,24 @@ class _Tile:
 def _compiled_products(positions: int, vectors: int) -> Any:
     @intrinsic
     def products(
-        _: Any, x: Any, start: Any, step: Any, offsets: Any, run: Any, W: Any, bias: Any, f: Any, z: Any, m: Any
+        _: Any,
+        x: Any,
+        start: Any,
+        step: Any,
+        offsets: Any,
+        run: Any,
+        W: Any,
+        bias: Any,
+        least: Any,
+        f: Any,
+        z: Any,
+        m: Any,
     ) -> Any:
         def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             here = context, builder, signature, arguments
-            x_, offsets_, W_, bias_, z_ = (_array(*here, k) for k in (0, 3, 5, 6, 8))
-            start, step, run, f, m = (_integer(*here, k) for k in (1, 2, 4, 7, 9))
+            x_, offsets_, W_, bias_, z_ = (_array(*here, k) for k in (0, 3, 5, 6, 9))
+            start, step, run, f, m = (_integer(*here, k) for k in (1, 2, 4, 8, 10))
+            floor = context.cast(builder, arguments[7], signature.args[7], x.dtype)
             F = builder.extract_value(W_.shape, 1)
             add, times, at = builder.add, builder.mul, lambda base, place: builder.gep(base, [place])
             tile = _Tile(context, builder, x.dtype, positions, vectors, f, F)
@@ -168,10 +194,10 @@ def _compiled_products(positions: int, vectors: int) -> Any:
                     for t in tile.rows:
                         tile.add(t, at(number, times(step, _I64(t))), W_k)
             for t in tile.rows:
-                tile.write(t, at(z_.data, add(times(add(m, _I64(t)), F), f)))
+                tile.write(t, at(z_.data, add(times(add(m, _I64(t)), F), f)), floor)
             return context.get_dummy_value()
 
-        return types.void(x, start, step, offsets, run, W, bias, f, z, m), emit
+        return types.void(x, start, step, offsets, run, W, bias, least, f, z, m), emit
 
     return products
 
@@ -241,11 +267,12 @@ def correlate(
     run: int,
     W: Array,
     bias: Array,
+    least: float,
     positions: tuple[int, int, int],
     filters: tuple[int, int],
     z: Array,
 ) -> None:
-    """Write z (N OH OW, F): the patches of x, times W (K, F), plus the bias (F,).
+    """Write z (N OH OW, F): the patches of x, times W (K, F), plus the bias (F,); and ``least`` where that is more.
 
     Position (n, p, q) of ``positions`` (N, OH, OW) is at n, p, q times the three ``strides`` in x. Where OW is no
     multiple of a tile's rows, some positions are written twice. ``filters`` are the first to be written and the
@@ -263,17 +290,17 @@ def correlate(
                     q = min(begun, OW - rows)
                     start = n * image + p * row + q * step
                     if rows == ROWS and wide:
-                        products_most(x, start, step, offsets, run, W, bias, f, z, m + q)
+                        products_most(x, start, step, offsets, run, W, bias, least, f, z, m + q)
                     elif rows == ROWS:
-                        narrow_products_most(x, start, step, offsets, run, W, bias, f, z, m + q)
+                        narrow_products_most(x, start, step, offsets, run, W, bias, least, f, z, m + q)
                     elif rows == 4 and wide:
-                        products_4(x, start, step, offsets, run, W, bias, f, z, m + q)
+                        products_4(x, start, step, offsets, run, W, bias, least, f, z, m + q)
                     elif rows == 4:
-                        narrow_products_4(x, start, step, offsets, run, W, bias, f, z, m + q)
+                        narrow_products_4(x, start, step, offsets, run, W, bias, least, f, z, m + q)
                     elif wide:
-                        products_1(x, start, step, offsets, run, W, bias, f, z, m + q)
+                        products_1(x, start, step, offsets, run, W, bias, least, f, z, m + q)
                     else:
-                        narrow_products_1(x, start, step, offsets, run, W, bias, f, z, m + q)
+                        narrow_products_1(x, start, step, offsets, run, W, bias, least, f, z, m + q)
                     begun = q + rows
 
 

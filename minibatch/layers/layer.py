@@ -260,11 +260,14 @@ class ActivatedLayer(Layer):
     #: Whether the z that ``linear`` returns is an array of its own, which the activation may write over: not x, nor
     #: a part of the cache. A class that defines ``linear`` says so itself.
     owns_z: ClassVar[bool] = False
+    #: Whether a ``linear_above`` goes with ``linear``. A class that defines ``linear`` says so itself.
+    has_floor: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if "linear" in vars(cls) and "owns_z" not in vars(cls):
-            cls.owns_z = False
+        if "linear" in vars(cls):
+            for promise in {"owns_z", "has_floor"} - set(vars(cls)):
+                setattr(cls, promise, False)
 
     def __init__(self, activation: Any = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -274,6 +277,10 @@ class ActivatedLayer(Layer):
         """Return (z, cache)."""
         raise TypeError(f"{type(self).__name__} must define linear(x, training).")
 
+    def linear_above(self, x: Array, least: float | None) -> tuple[Array, Cache]:
+        """Return (max(z, least), cache), in one pass: what ReLU makes of z needs none of its own."""
+        raise TypeError(f"{type(self).__name__} has no linear_above(x, least).")
+
     def linear_backward(self, dz: Array, cache: Cache) -> Array:
         """Write the weights' gradients; return dx."""
         raise TypeError(f"{type(self).__name__} must define linear_backward(dz, cache).")
@@ -282,6 +289,9 @@ class ActivatedLayer(Layer):
         self.linear_backward(dy, cache)
 
     def forward(self, x: Array, training: bool = False) -> tuple[Array, Cache]:
+        if self.has_floor and self.activation.floor is not None:
+            y, cache = self.linear_above(x, self.activation.floor)
+            return y, (cache, y, y)  # the gradient may look at y in place of z: see Activation.floor
         z, cache = self.linear(x, training)
         y = self.activation.over(z) if self.owns_z else self.activation.function(z)
         return y, (cache, z, y)

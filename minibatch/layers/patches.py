@@ -43,8 +43,10 @@ def rows_of_patches(x: Array, window: Window, piece: Piece) -> Array:
     return A.reshape(-1, window.size[0] * window.size[1] * x.shape[-1])
 
 
-def correlate(x: Array, kernel: Array, window: Window, bias: Array | None = None) -> Array:
-    """Return z (N, OH, OW, F), see ``correlation.patches_times``; with the bias (F,) added."""
+def correlate(
+    x: Array, kernel: Array, window: Window, bias: Array | None = None, least: float | None = None
+) -> Array:
+    """Return max(z + bias, least), (N, OH, OW, F); for z see ``correlation.patches_times``."""
     F = kernel.shape[-1]
     W = kernel.reshape(-1, F)
     z = memory.empty((len(x), *window.positions, F), x.dtype)
@@ -54,6 +56,8 @@ def correlate(x: Array, kernel: Array, window: Window, bias: Array | None = None
         np.matmul(rows_of_patches(x, window, piece), W, out=rows)
         if bias is not None:
             rows += bias
+        if least is not None:
+            np.maximum(rows, least, out=rows)
 
     each(multiply, pieces(x, window))
     return z

@@ -29,6 +29,24 @@ KEPT = 4096
 GRAIN = 32
 
 
+def affine(x: Array, W: Array, bias: Array | None, least: float | None = None) -> Array:
+    """Return max(x W + bias, least), for x (..., I), W (I, O) and bias (O,).
+
+    Examples
+    --------
+    >>> affine(np.array([[1.0, -1.0]]), np.eye(2), np.array([1.0, 0.5]), least=0.0)
+    array([[2., 0.]])
+    """
+    if x.ndim == 2 and x.flags.c_contiguous and x.shape[1] <= LONG and _in_tiles(x, W, None):
+        z = memory.empty((len(x), W.shape[1]), x.dtype)
+        tiles.product(x, W, z, bias, least)
+        return z
+    z = product(x, W)
+    if bias is not None:
+        z += bias
+    return z if least is None else np.maximum(z, least, out=z)
+
+
 def product(a: Array, b: Array, out: Array | None = None) -> Array:
     """Return a @ b, of shapes (..., I) and (I, O).
 
@@ -47,7 +65,7 @@ def product(a: Array, b: Array, out: Array | None = None) -> Array:
     work = a.size * b.shape[1]
     if a.ndim != 2:
         return np.matmul(a, b, out=out)
-    if work >= TILED and _of_one_kind(a, b, out) and tiles.at_hand():
+    if _in_tiles(a, b, out):
         z = memory.empty((len(a), b.shape[1]), a.dtype) if out is None else out
         if a.flags.c_contiguous and a.shape[1] <= LONG:
             tiles.product(a, b, z)
@@ -76,11 +94,11 @@ def product(a: Array, b: Array, out: Array | None = None) -> Array:
     return z
 
 
-def _of_one_kind(a: Array, b: Array, out: Array | None) -> bool:
-    """Return whether b and out are as the compiled loops want them."""
-    if not (a.dtype == b.dtype and a.dtype.char in "fd" and b.flags.c_contiguous):
+def _in_tiles(a: Array, b: Array, out: Array | None) -> bool:
+    """Return whether the compiled loops take b and out, and the product of a and b is large enough for them."""
+    if a.size * b.shape[1] < TILED or not (a.dtype == b.dtype and a.dtype.char in "fd" and b.flags.c_contiguous):
         return False
-    return out is None or (out.dtype == a.dtype and out.flags.c_contiguous)
+    return (out is None or (out.dtype == a.dtype and out.flags.c_contiguous)) and tiles.at_hand()
 
 
 def sum_of_rows(x: Array, out: Array) -> Array:

@@ -44,19 +44,23 @@ def at_hand() -> bool:
     return kernels.HERE and not PLAIN
 
 
-def correlate(x: Array, kernel: Array, window: Window, bias: Array | None = None) -> Array:
-    """Return z (N, OH, OW, F), see ``correlation.patches_times``; with the bias (F,) added."""
+def correlate(
+    x: Array, kernel: Array, window: Window, bias: Array | None = None, least: float | None = None
+) -> Array:
+    """Return max(z + bias, least), (N, OH, OW, F); for z see ``correlation.patches_times``."""
     from minibatch.layers import kernels
 
     C, F = kernel.shape[2:]
     W = np.ascontiguousarray(kernel).reshape(-1, F)
     b = _zeros(F, x.dtype) if bias is None else bias
     z = memory.empty((len(x), *window.positions, F), x.dtype)
-    layout = _layout(window, C)
+    layout, floor = _layout(window, C), _floor(least, x.dtype)
 
     def multiply(few: slice) -> None:
         some = z[few]
-        kernels.correlate(_padded(x[few], window), *layout, W, b, some.shape[:3], (0, F), some.reshape(-1, F))
+        kernels.correlate(
+            _padded(x[few], window), *layout, W, b, floor, some.shape[:3], (0, F), some.reshape(-1, F)
+        )
 
     each(multiply, pieces(x, window, F))
     return z
@@ -103,8 +107,8 @@ def _multiply_transposed(x: Array, dz: Array, window: Window, dW: Array) -> None
     kernels.kernel_gradient(_padded(x, window), *_layout(window, x.shape[-1]), rows, dz.shape[:3], dW)
 
 
-def product(x: Array, W: Array, z: Array) -> None:
-    """Write z = x W, of C-contiguous x (N, I) and W (I, O).
+def product(x: Array, W: Array, z: Array, bias: Array | None = None, least: float | None = None) -> None:
+    """Write z = max(x W + bias, least), of C-contiguous x (N, I) and W (I, O).
 
     It is a convolution, of N pixels in a row with a window of one. A large product is cut along its rows or its
     columns, whichever are more.
@@ -112,13 +116,13 @@ def product(x: Array, W: Array, z: Array) -> None:
     from minibatch.layers import kernels
 
     (N, I), O = x.shape, W.shape[1]  # noqa: E741 - the maths' letters
-    pixels, bias = x.reshape(-1), _zeros(O, x.dtype)
-    layout = (0, 0, I), _HERE, I
+    pixels, layout = x.reshape(-1), ((0, 0, I), _HERE, I)
+    b, floor = _zeros(O, x.dtype) if bias is None else bias, _floor(least, x.dtype)
 
     def multiply(piece: tuple[slice, tuple[int, int]]) -> None:
         rows, columns = piece
         some = z[rows]
-        kernels.correlate(pixels[rows.start * I :], *layout, W, bias, (1, 1, len(some)), columns, some)
+        kernels.correlate(pixels[rows.start * I :], *layout, W, b, floor, (1, 1, len(some)), columns, some)
 
     if O > N:
         grain = 2 * kernels.VECTOR // x.itemsize
@@ -164,6 +168,11 @@ _HERE = np.zeros(1, np.intp)
 @functools.lru_cache(maxsize=64)
 def _zeros(n: int, dtype: np.dtype[Any]) -> Array:
     return np.zeros(n, dtype)
+
+
+@functools.lru_cache(maxsize=64)
+def _floor(least: float | None, dtype: np.dtype[Any]) -> Any:
+    return dtype.type(-math.inf if least is None else least)
 
 
 @functools.cache

@@ -69,6 +69,8 @@ def test_the_fast_forms_are_the_formulas(
         z = patches_times(x, kernel, window)
         np.testing.assert_allclose(correlate(x, kernel, window), z, **close)
         np.testing.assert_allclose(correlate(x, kernel, window, bias), z + bias, **close)
+        above = np.maximum(z + bias, 0.5)
+        np.testing.assert_allclose(correlate(x, kernel, window, bias, least=0.5), above, **close)
         dW = transposed_patches_times(x, dz, window)
         np.testing.assert_allclose(kernel_gradient(x, dz, window), dW, **close)
         of_each = kernel_gradient_of_each(x, dz, window)
@@ -76,6 +78,15 @@ def test_the_fast_forms_are_the_formulas(
             alone = transposed_patches_times(x[n : n + 1], dz[n : n + 1], window)
             np.testing.assert_allclose(of_each[n], alone, **close)
         np.testing.assert_allclose(input_gradient(dz, kernel, window), scattered_back(dz, kernel, window), **close)
+
+
+def test_what_is_no_number_stays_so_above_a_least(way: Any) -> None:
+    x, kernel = (
+        np.array([np.nan, -1.0, np.inf, 2.0], np.float32).reshape(1, 1, 4, 1),
+        np.ones((1, 1, 1, 1), np.float32),
+    )
+    z = way.correlate(x, kernel, Window.over((1, 4), (1, 1), (1, 1), "valid"), least=0.0)
+    np.testing.assert_array_equal(z.ravel(), [np.nan, 0, np.inf, 2])
 
 
 @pytest.mark.parametrize("OW", [1, 3, 4, 7, 8, 9, 12, 13, 17])
@@ -87,7 +98,9 @@ def test_tiles_that_reach_beyond_an_edge_write_nothing_there(OW: int, F: int, rn
         dz = rng.normal(size=(3 * 2 * OW, F)).astype(dtype)
         guarded = np.full((2 + 3 * 2 * OW, F), 7.0, dtype)
         layout, positions = tiles._layout(window, 5), (3, 2, OW)
-        kernels.correlate(x.reshape(-1), *layout, W, np.zeros(F, dtype), positions, (0, F), guarded[1:-1])
+        kernels.correlate(
+            x.reshape(-1), *layout, W, np.zeros(F, dtype), dtype(-np.inf), positions, (0, F), guarded[1:-1]
+        )
         assert (guarded[[0, -1]] == 7).all()
         A = window.patches(x).reshape(-1, 15)
         np.testing.assert_allclose(guarded[1:-1], A @ W, rtol=1e-4, atol=1e-4)

@@ -59,6 +59,21 @@ def test_a_product_in_tiles_is_numpys(
     np.testing.assert_allclose(z, a @ b, rtol=1e-11 if wide else 1e-4, atol=1e-12 if wide else 1e-4)
 
 
+@pytest.mark.parametrize("hand", [True, False])
+@pytest.mark.parametrize("x_shape", [(9, 8), (5, 3, 8)])
+@pytest.mark.parametrize("least", [None, 0.0, -0.5])
+@pytest.mark.parametrize("biased", [True, False])
+def test_an_affine_map_never_falls_below_its_least(
+    hand: bool, x_shape: tuple[int, ...], least: float | None, biased: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(5)
+    monkeypatch.setattr(tiles, "at_hand", lambda: hand)
+    monkeypatch.setattr(module, "TILED", 1)
+    x, W, bias = rng.normal(size=x_shape), rng.normal(size=(8, 21)), rng.normal(size=21) if biased else None
+    expected = np.maximum(x @ W + (bias if biased else 0), -np.inf if least is None else least)
+    np.testing.assert_allclose(module.affine(x, W, bias, least), expected, rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.parametrize("shape", [(32, 784, 512), (300, 70, 500), (700, 64, 300)])
 @pytest.mark.parametrize("turned", [False, True])
 def test_no_bit_of_a_product_in_tiles_depends_on_the_number_of_threads(
