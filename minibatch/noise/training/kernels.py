@@ -9,17 +9,14 @@ Letters: B or N samples, I inputs, O outputs, D parameters.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any
 
 import numpy as np
-from numba import njit
 
+from minibatch import compiling
+from minibatch.compiling import P, T
 from minibatch.noise.training.tiles import ROWS, tile_product, width
 from minibatch.typing import Array
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 # What a compiler must be allowed to add in several lanes: sums in another order, a multiplication and an addition
 # in one. Not that there are no NaNs or infinities.
@@ -27,13 +24,9 @@ _FAST = {"reassoc", "contract", "nsz", "arcp"}
 
 
 def compiled(function: Callable[P, T]) -> Callable[P, T]:
-    """Compile ``function``, and keep the machine code on disk where there is a place for it."""
+    """Compile ``function``, as ``compiling.compiled`` does, for loops in several lanes."""
     # Divisions as NumPy's: with Python's, each asks first whether it is by zero, and the loop is not vectorized.
-    kernel: Any = partial(njit, nogil=True, fastmath=_FAST, error_model="numpy")
-    try:
-        return cast("Callable[P, T]", kernel(cache=True)(function))
-    except RuntimeError:  # there is no place (see batching/kernels.py)
-        return cast("Callable[P, T]", kernel()(function))
+    return compiling.compiled(function, fastmath=_FAST, error_model="numpy")
 
 
 @compiled
