@@ -20,9 +20,9 @@ LARGE = 1 << 23
 #: very large product have so many multiplications; small ones would lay their operands out again too often.
 FEWEST, PIECE = 6, 1 << 25
 #: From so many multiplications on compiled loops (``tiles``) multiply, where they are at hand: BLAS first lays its
-#: operands out anew. But the loops go through whole columns, of b or of both, and these stay in the processor's
-#: cache up to so many rows only.
-TILED, LONG, MANY = 1 << 19, 4096, 512
+#: operands out anew. But the loops go through whole columns of b, and these stay in the processor's cache up to so
+#: many rows only.
+TILED, LONG = 1 << 19, 4096
 #: Rows of ones are kept up to this length.
 KEPT = 4096
 #: Pieces are cut at multiples of so many rows or columns, which is what BLAS works through at a time.
@@ -70,7 +70,7 @@ def product(a: Array, b: Array, out: Array | None = None) -> Array:
         if a.flags.c_contiguous and a.shape[1] <= LONG:
             tiles.product(a, b, z)
             return z
-        if a.flags.f_contiguous and a.shape[1] <= MANY:
+        if a.flags.f_contiguous:
             tiles.transposed_product(a.T, b, z)
             return z
     if work < LARGE:

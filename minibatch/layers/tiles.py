@@ -27,6 +27,8 @@ BYTES = 1 << 19
 #: A product of so many multiplications takes a sixth of a millisecond, some times what it takes to wake a thread:
 #: from there on it is cut, into no fewer than ``FEWEST`` pieces, so that a thread that comes late has its share.
 LARGE, FEWEST = 1 << 24, 6
+#: The columns of so many samples stay in the processor's cache, those of many more do not.
+MANY = 256
 #: A kernel's gradient is made of so many partial sums, or fewer: each is one thread's at a time.
 PARTS = 16
 
@@ -132,7 +134,7 @@ def product(x: Array, W: Array, z: Array, bias: Array | None = None, least: floa
 
 
 def transposed_product(x: Array, dz: Array, dW: Array) -> None:
-    """Write dW = x' dz, of C-contiguous x (N, I) and dz (N, O)."""
+    """Write dW = x' dz, of C-contiguous x (N, I) and dz (N, O): ``MANY`` samples after another."""
     from minibatch.layers import kernels
 
     (N, I), O = x.shape, dz.shape[1]  # noqa: E741 - the maths' letters
@@ -140,7 +142,13 @@ def transposed_product(x: Array, dz: Array, dW: Array) -> None:
 
     def multiply(rows: slice) -> None:
         some = dW[rows]
-        kernels.kernel_gradient(pixels[rows.start :], (0, 0, I), _HERE, len(some), dz, (1, 1, N), some)
+        for start in range(0, N, MANY):
+            few = dz[start : start + MANY]
+            out = memory.scratch("product", some.shape, some.dtype) if start else some
+            here = pixels[start * I + rows.start :]
+            kernels.kernel_gradient(here, (0, 0, I), _HERE, len(some), few, (1, 1, len(few)), out)
+            if start:
+                some += out
 
     each(multiply, _shares(I, N * I * O, kernels.ROWS))
 
