@@ -13,12 +13,14 @@ import contextlib
 import ctypes
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import DTypeLike
 
+from minibatch import memory
 from minibatch.blas import one_blas_thread
 from minibatch.typing import Array
 
@@ -202,6 +204,38 @@ def each(task: Callable[[Piece], None], pieces: Iterable[Piece]) -> None:
             _helpers.free.release()
 
 
+#: A sum is made of so many partial sums, or fewer: each is one thread's at a time.
+PARTS = 16
+
+
+def summed(
+    write: Callable[[Piece, Array], None], pieces: Sequence[Piece], shape: tuple[int, ...], dtype: DTypeLike
+) -> Array:
+    """Return the sum of what ``write(piece, out)`` writes into arrays of this shape, several pieces at a time.
+
+    They are added up in order, so that the sum does not depend on how many threads there are.
+
+    Examples
+    --------
+    >>> summed(lambda piece, out: np.copyto(out, piece), [1.0, 2.0, 3.0], (2,), "float32")
+    array([6., 6.], dtype=float32)
+    """
+    most = -(-len(pieces) // PARTS)
+    parts = [pieces[i : i + most] for i in range(0, len(pieces), most)]
+    totals = memory.empty((len(parts), *shape), dtype)
+
+    def add_up(part: int) -> None:
+        another = memory.scratch("another", shape, dtype)
+        for k, piece in enumerate(parts[part]):
+            write(piece, another if k else totals[part])
+            if k:
+                totals[part] += another
+
+    each(add_up, range(len(parts)))
+    total: Array = totals[0] if len(parts) == 1 else totals.sum(axis=0)
+    return total
+
+
 #: Elementwise work is cut into pieces of so many numbers, a tenth of a millisecond's work.
 ELEMENTS = 1 << 18
 
@@ -227,4 +261,4 @@ def elementwise(task: Callable[..., Any], *arrays: Array) -> None:
     each(lambda start: task(*(row[start : start + ELEMENTS] for row in rows)), range(0, size, ELEMENTS))
 
 
-__all__ = ["each", "elementwise", "set_threads", "threads"]
+__all__ = ["each", "elementwise", "set_threads", "summed", "threads"]

@@ -56,21 +56,21 @@ def correlate(
     x: Array, kernel: Array, window: Window, bias: Array | None = None, least: float | None = None
 ) -> Array:
     """Return z (N, OH, OW, F), see ``patches_times``; with the bias (F,) added, and never below ``least``."""
-    if tiles.at_hand():
+    if tiles.take(x, kernel, *(() if bias is None else (bias,))):
         return tiles.correlate(x, kernel, window, bias, least)
     return patches.correlate(x, kernel, window, bias, least)
 
 
 def kernel_gradient(x: Array, dz: Array, window: Window) -> Array:
     """Return dL/dkernel (h, w, C, F) from dz = dL/dz: see ``transposed_patches_times``."""
-    if tiles.at_hand():
+    if tiles.take(x, dz):
         return tiles.kernel_gradient(x, dz, window)
     return patches.kernel_gradient(x, dz, window)
 
 
 def kernel_gradient_of_each(x: Array, dz: Array, window: Window) -> Array:
     """Return dL/dkernel of each sample alone, (N, h, w, C, F): dW_n = A_n' dz_n."""
-    if tiles.at_hand():
+    if tiles.take(x, dz):
         return tiles.kernel_gradient_of_each(x, dz, window)
     return patches.kernel_gradient_of_each(x, dz, window)
 

@@ -11,12 +11,9 @@ import numpy as np
 
 from minibatch import memory
 from minibatch.layers.window import Window, blocks
-from minibatch.parallel import each
+from minibatch.parallel import each, summed
 from minibatch.typing import Array
 
-#: A sum over samples is made of so many partial sums, or fewer: each is one thread's at a time, and they are added
-#: up in order, so that the sum does not depend on how many threads there are.
-PARTS = 16
 #: The bytes of the patches of a piece: large enough for BLAS, small enough for the processor's cache.
 BLOCK = 2**21
 
@@ -66,23 +63,11 @@ def correlate(
 def kernel_gradient(x: Array, dz: Array, window: Window) -> Array:
     """Return dL/dkernel (h, w, C, F) from dz = dL/dz: see ``correlation.transposed_patches_times``."""
     C, F = x.shape[-1], dz.shape[-1]
-    shape = (window.size[0] * window.size[1] * C, F)
 
-    whole = pieces(x, window)
-    each_takes = -(-len(whole) // PARTS)
-    parts = [whole[i : i + each_takes] for i in range(0, len(whole), each_takes)]
-    totals = memory.empty((len(parts), *shape), dz.dtype)
+    def write(piece: Piece, out: Array) -> None:
+        np.matmul(rows_of_patches(x, window, piece).T, dz[piece].reshape(-1, F), out=out)
 
-    def add_up(part: int) -> None:
-        product = memory.scratch("product", shape, dz.dtype)
-        for k, piece in enumerate(parts[part]):
-            A = rows_of_patches(x, window, piece)
-            np.matmul(A.T, dz[piece].reshape(-1, F), out=product if k else totals[part])
-            if k:
-                totals[part] += product
-
-    each(add_up, range(len(parts)))
-    dW: Array = totals[0] if len(parts) == 1 else totals.sum(axis=0)
+    dW = summed(write, pieces(x, window), (window.size[0] * window.size[1] * C, F), dz.dtype)
     return dW.reshape(*window.size, C, F)
 
 

@@ -37,7 +37,7 @@ def affine(x: Array, W: Array, bias: Array | None, least: float | None = None) -
     >>> affine(np.array([[1.0, -1.0]]), np.eye(2), np.array([1.0, 0.5]), least=0.0)
     array([[2., 0.]])
     """
-    if x.ndim == 2 and x.flags.c_contiguous and x.shape[1] <= LONG and _in_tiles(x, W, None):
+    if x.ndim == 2 and x.flags.c_contiguous and x.shape[1] <= LONG and _in_tiles(x, W, bias):
         z = memory.empty((len(x), W.shape[1]), x.dtype)
         tiles.product(x, W, z, bias, least)
         return z
@@ -94,11 +94,12 @@ def product(a: Array, b: Array, out: Array | None = None) -> Array:
     return z
 
 
-def _in_tiles(a: Array, b: Array, out: Array | None) -> bool:
-    """Return whether the compiled loops take b and out, and the product of a and b is large enough for them."""
-    if a.size * b.shape[1] < TILED or not (a.dtype == b.dtype and a.dtype.char in "fd" and b.flags.c_contiguous):
+def _in_tiles(a: Array, b: Array, *others: Array | None) -> bool:
+    """Return whether the compiled loops take these, and the product of a and b is large enough for them."""
+    if a.size * b.shape[1] < TILED:
         return False
-    return (out is None or (out.dtype == a.dtype and out.flags.c_contiguous)) and tiles.at_hand()
+    arrays = [b, *(array for array in others if array is not None)]
+    return all(array.flags.c_contiguous for array in arrays) and tiles.take(a, *arrays)
 
 
 def sum_of_rows(x: Array, out: Array) -> Array:

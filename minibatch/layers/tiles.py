@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from minibatch import memory
 from minibatch.layers.window import Window
-from minibatch.parallel import each
+from minibatch.parallel import PARTS, each, summed
 from minibatch.typing import Array
 
 #: The multiplications of a piece, at least: some times what a call takes, and a thread to wake.
@@ -29,8 +29,6 @@ BYTES = 1 << 19
 LARGE, FEWEST = 1 << 24, 6
 #: The columns of so many samples stay in the processor's cache, those of many more do not.
 MANY = 256
-#: A kernel's gradient is made of so many partial sums, or fewer: each is one thread's at a time.
-PARTS = 16
 
 
 @functools.cache
@@ -44,6 +42,12 @@ def at_hand() -> bool:
     from minibatch.layers import kernels
 
     return kernels.HERE and not PLAIN
+
+
+def take(*arrays: Array) -> bool:
+    """Return whether the loops are at hand and take these arrays: of one float type, of four bytes or eight."""
+    kind = arrays[0].dtype
+    return kind.char in "fd" and all(array.dtype == kind for array in arrays[1:]) and at_hand()
 
 
 def correlate(
@@ -71,20 +75,11 @@ def correlate(
 def kernel_gradient(x: Array, dz: Array, window: Window) -> Array:
     """Return dL/dkernel (h, w, C, F), see ``correlation.transposed_patches_times``."""
     C, F = x.shape[-1], dz.shape[-1]
-    whole = pieces(x, window, F)
-    each_takes = -(-len(whole) // PARTS)
-    parts = [whole[i : i + each_takes] for i in range(0, len(whole), each_takes)]
-    totals = memory.empty((len(parts), math.prod(window.size) * C, F), dz.dtype)
 
-    def add_up(part: int) -> None:
-        product = memory.scratch("product", totals.shape[1:], dz.dtype)
-        for k, few in enumerate(parts[part]):
-            _multiply_transposed(x[few], dz[few], window, product if k else totals[part])
-            if k:
-                totals[part] += product
+    def write(few: slice, out: Array) -> None:
+        _multiply_transposed(x[few], dz[few], window, out)
 
-    each(add_up, range(len(parts)))
-    dW: Array = totals[0] if len(parts) == 1 else totals.sum(axis=0)
+    dW = summed(write, pieces(x, window, F), (math.prod(window.size) * C, F), dz.dtype)
     return dW.reshape(*window.size, C, F)
 
 

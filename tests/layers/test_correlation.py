@@ -80,6 +80,18 @@ def test_the_fast_forms_are_the_formulas(
         np.testing.assert_allclose(input_gradient(dz, kernel, window), scattered_back(dz, kernel, window), **close)
 
 
+@pytest.mark.parametrize("kinds", ["fd", "df", "ee", "ff"])
+def test_arrays_of_other_or_different_types_are_convolved_too(kinds: str, rng: np.random.Generator) -> None:
+    window = Window.over((5, 5), (3, 3), (1, 1), "same")
+    x, kernel = rng.normal(size=(2, 5, 5, 3)).astype(kinds[0]), rng.normal(size=(3, 3, 3, 4)).astype(kinds[1])
+    dz, loose = rng.normal(size=(2, 5, 5, 4)).astype(kinds[1]), {"rtol": 0.02, "atol": 0.05}
+    np.testing.assert_allclose(correlate(x, kernel, window), patches_times(x, kernel, window), **loose)
+    np.testing.assert_allclose(
+        correlate(x, kernel, window, np.ones(4)), patches_times(x, kernel, window) + 1, **loose
+    )
+    np.testing.assert_allclose(kernel_gradient(x, dz, window), transposed_patches_times(x, dz, window), **loose)
+
+
 def test_what_is_no_number_stays_so_above_a_least(way: Any) -> None:
     x, kernel = (
         np.array([np.nan, -1.0, np.inf, 2.0], np.float32).reshape(1, 1, 4, 1),
@@ -162,7 +174,7 @@ def test_the_number_of_threads_changes_no_bit(way: Any, threads: int, monkeypatc
 
 def test_more_pieces_than_partial_sums(way: Any, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
     window = Window.over((4, 4), (2, 2), (1, 1), "valid")
-    N = 2 * way.PARTS + 3
+    N = 2 * parallel.PARTS + 3
     x, dz = rng.normal(size=(N, 4, 4, 2)), rng.normal(size=(N, 3, 3, 2))
     monkeypatch.setattr(patches, "BLOCK", 1)
     monkeypatch.setattr(tiles, "BYTES", 1)
