@@ -102,7 +102,7 @@ def sums(
     if signal is not None:
         plain, unbiased = 0.0, 0.0
         for x, y in results:
-            plain, unbiased = plain + x, unbiased + y
+            plain, unbiased = plain + float(x), unbiased + float(y)
         total.signal = plain, unbiased
     return total
 
