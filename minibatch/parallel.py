@@ -220,6 +220,8 @@ def summed(
     >>> summed(lambda piece, out: np.copyto(out, piece), [1.0, 2.0, 3.0], (2,), "float32")
     array([6., 6.], dtype=float32)
     """
+    if not pieces:
+        return np.zeros(shape, dtype)
     most = -(-len(pieces) // PARTS)
     parts = [pieces[i : i + most] for i in range(0, len(pieces), most)]
     totals = memory.empty((len(parts), *shape), dtype)

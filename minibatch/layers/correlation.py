@@ -56,23 +56,29 @@ def correlate(
     x: Array, kernel: Array, window: Window, bias: Array | None = None, least: float | None = None
 ) -> Array:
     """Return z (N, OH, OW, F), see ``patches_times``; with the bias (F,) added, and never below ``least``."""
-    if tiles.take(x, kernel, *(() if bias is None else (bias,))):
+    b = kernel[0, 0, 0] if bias is None else bias
+    if _fit(x, window) and kernel.shape == (*window.size, x.shape[3], len(b)) and tiles.take(x, kernel, b):
         return tiles.correlate(x, kernel, window, bias, least)
     return patches.correlate(x, kernel, window, bias, least)
 
 
 def kernel_gradient(x: Array, dz: Array, window: Window) -> Array:
     """Return dL/dkernel (h, w, C, F) from dz = dL/dz: see ``transposed_patches_times``."""
-    if tiles.take(x, dz):
+    if _fit(x, window, dz) and tiles.take(x, dz):
         return tiles.kernel_gradient(x, dz, window)
     return patches.kernel_gradient(x, dz, window)
 
 
 def kernel_gradient_of_each(x: Array, dz: Array, window: Window) -> Array:
     """Return dL/dkernel of each sample alone, (N, h, w, C, F): dW_n = A_n' dz_n."""
-    if tiles.take(x, dz):
+    if _fit(x, window, dz) and tiles.take(x, dz):
         return tiles.kernel_gradient_of_each(x, dz, window)
     return patches.kernel_gradient_of_each(x, dz, window)
+
+
+def _fit(x: Array, window: Window, dz: Array | None = None) -> bool:
+    """Return whether images and maps are the window's: the loops look at no shape; NumPy refuses what is not."""
+    return x.shape[1:3] == window.image and (dz is None or dz.shape[:3] == (len(x), *window.positions))
 
 
 def input_gradient(dz: Array, kernel: Array, window: Window) -> Array:

@@ -265,9 +265,12 @@ class ActivatedLayer(Layer):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if "linear" in vars(cls):
-            for promise in {"owns_z", "has_floor"} - set(vars(cls)):
-                setattr(cls, promise, False)
+        # A promise is about one ``linear``: it holds from the class that defines that on, not for another one.
+        classes = cls.__mro__
+        down_to = next(k for k, base in enumerate(classes) if "linear" in vars(base))
+        for promise in ("owns_z", "has_floor"):
+            made = (vars(base)[promise] for base in classes[: down_to + 1] if promise in vars(base))
+            setattr(cls, promise, next(made, False))
 
     def __init__(self, activation: Any = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -289,7 +292,7 @@ class ActivatedLayer(Layer):
         self.linear_backward(dy, cache)
 
     def forward(self, x: Array, training: bool = False) -> tuple[Array, Cache]:
-        if self.has_floor and self.activation.floor is not None:
+        if self.has_floor and self.activation.floor is not None and "linear" not in vars(self):
             y, cache = self.linear_above(x, self.activation.floor)
             return y, (cache, y, y)  # the gradient may look at y in place of z: see Activation.floor
         z, cache = self.linear(x, training)

@@ -37,7 +37,10 @@ def affine(x: Array, W: Array, bias: Array | None, least: float | None = None) -
     >>> affine(np.array([[1.0, -1.0]]), np.eye(2), np.array([1.0, 0.5]), least=0.0)
     array([[2., 0.]])
     """
-    if x.ndim == 2 and x.flags.c_contiguous and x.shape[1] <= LONG and _in_tiles(x, W, bias):
+    fits = (
+        x.ndim == 2 and x.flags.c_contiguous and x.shape[1] <= LONG and (bias is None or bias.shape == W.shape[1:])
+    )
+    if fits and _in_tiles(x, W, bias):
         z = memory.empty((len(x), W.shape[1]), x.dtype)
         tiles.product(x, W, z, bias, least)
         return z
@@ -65,7 +68,7 @@ def product(a: Array, b: Array, out: Array | None = None) -> Array:
     work = a.size * b.shape[1]
     if a.ndim != 2:
         return np.matmul(a, b, out=out)
-    if _in_tiles(a, b, out):
+    if (out is None or out.shape == (len(a), b.shape[1])) and _in_tiles(a, b, out):
         z = memory.empty((len(a), b.shape[1]), a.dtype) if out is None else out
         if a.flags.c_contiguous and a.shape[1] <= LONG:
             tiles.product(a, b, z)
@@ -96,7 +99,8 @@ def product(a: Array, b: Array, out: Array | None = None) -> Array:
 
 def _in_tiles(a: Array, b: Array, *others: Array | None) -> bool:
     """Return whether the compiled loops take these, and the product of a and b is large enough for them."""
-    if a.size * b.shape[1] < TILED:
+    # The loops look at no shape: what does not fit goes to NumPy, which says so.
+    if a.size * b.shape[1] < TILED or b.ndim != 2 or a.shape[-1] != len(b):
         return False
     arrays = [b, *(array for array in others if array is not None)]
     return all(array.flags.c_contiguous for array in arrays) and tiles.take(a, *arrays)

@@ -47,7 +47,7 @@ def at_hand() -> bool:
 def take(*arrays: Array) -> bool:
     """Return whether the loops are at hand and take these arrays: of one float type, of four bytes or eight."""
     kind = arrays[0].dtype
-    return kind.char in "fd" and all(array.dtype == kind for array in arrays[1:]) and at_hand()
+    return kind.char in "fd" and kind.isnative and all(array.dtype == kind for array in arrays[1:]) and at_hand()
 
 
 def correlate(

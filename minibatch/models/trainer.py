@@ -14,6 +14,7 @@ import numpy as np
 from minibatch import memory
 from minibatch.blas import one_blas_thread
 from minibatch.callbacks import Callback, CallbackList, History, ProgbarLogger
+from minibatch.layers.layer import ActivatedLayer
 from minibatch.models import arguments
 from minibatch.models.feed import Feed
 from minibatch.models.intake import Intake
@@ -292,12 +293,15 @@ class Trainer(Learner):
     def _rows_at_a_time(self, feed: Feed) -> int:
         """Return how many rows ``predict`` and ``evaluate`` may take at once: small batches that fill the cache.
 
-        0 is a batch at a time. In inference the samples of a batch do not meet in the layers of this library; in
-        others they might.
+        0 is a batch at a time. In inference the samples of a batch do not meet in this library's own layers and
+        activations; in others they might. Callbacks do not matter: to watch must not change a bit of the result.
+        (One that moves the weights between two batches is heeded from the next block on.)
         """
         if feed.batches is None or feed.steps_per_epoch is not None:
             return 0
-        if any(not type(layer).__module__.startswith("minibatch.") for layer in self.layers):
+        functions = [layer.activation.function for layer in self.layers if isinstance(layer, ActivatedLayer)]
+        own = [*map(type, self.layers), *(getattr(f, "func", f) for f in functions), self.forward, self.infer]
+        if not all(thing.__module__.startswith("minibatch.") for thing in own):
             return 0
         shapes = [*self.input_shapes, *(layer.output_shape or () for layer in self.layers)]
         widest = max(math.prod(shape) for shape in shapes) * self.parameters.theta.itemsize

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -80,8 +80,8 @@ def test_the_fast_forms_are_the_formulas(
         np.testing.assert_allclose(input_gradient(dz, kernel, window), scattered_back(dz, kernel, window), **close)
 
 
-@pytest.mark.parametrize("kinds", ["fd", "df", "ee", "ff"])
-def test_arrays_of_other_or_different_types_are_convolved_too(kinds: str, rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("kinds", ["fd", "df", "ee", "ff", (">f4", ">f4")])
+def test_arrays_of_other_types_are_convolved_too(kinds: Sequence[str], rng: np.random.Generator) -> None:
     window = Window.over((5, 5), (3, 3), (1, 1), "same")
     x, kernel = rng.normal(size=(2, 5, 5, 3)).astype(kinds[0]), rng.normal(size=(3, 3, 3, 4)).astype(kinds[1])
     dz, loose = rng.normal(size=(2, 5, 5, 4)).astype(kinds[1]), {"rtol": 0.02, "atol": 0.05}
@@ -90,6 +90,26 @@ def test_arrays_of_other_or_different_types_are_convolved_too(kinds: str, rng: n
         correlate(x, kernel, window, np.ones(4)), patches_times(x, kernel, window) + 1, **loose
     )
     np.testing.assert_allclose(kernel_gradient(x, dz, window), transposed_patches_times(x, dz, window), **loose)
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    """The compiled loops look at no shape: before them somebody must."""
+    window = Window.over((6, 6), (3, 3), (1, 1), "valid")
+    x, kernel, dz = np.ones((4, 6, 6, 3)), np.ones((3, 3, 8, 5)), np.ones((4, 4, 4, 5))
+    for call in (
+        lambda: correlate(x, kernel, window),
+        lambda: correlate(x, kernel[:, :, :3], window, np.ones(4)),
+        lambda: kernel_gradient(x, dz[:3], window),
+        lambda: kernel_gradient(x[:3], dz, window),
+    ):
+        with pytest.raises((ValueError, IndexError)):
+            call()
+
+
+def test_a_batch_of_no_images_has_a_gradient_of_zero(way: Any) -> None:
+    window = Window.over((6, 6), (3, 3), (1, 1), "valid")
+    dW = way.kernel_gradient(np.ones((0, 6, 6, 2)), np.ones((0, 4, 4, 5)), window)
+    np.testing.assert_array_equal(dW, np.zeros((3, 3, 2, 5)))
 
 
 def test_what_is_no_number_stays_so_above_a_least(way: Any) -> None:

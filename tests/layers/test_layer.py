@@ -201,3 +201,24 @@ def test_a_branch_around_the_weights_gets_no_gradient_and_harms_none(rng: np.ran
     dy = rng.normal(size=(4, 3)).astype(np.float32)
     model.backward([dy], caches, [False], by_inputs=False)
     np.testing.assert_allclose(dense.kernel.gradient, inputs.T @ dy, rtol=1e-5)
+
+
+class Twice:
+    """A mixin that doubles z."""
+
+    def linear(self, x, training):
+        z, cache = super().linear(x, training)
+        return 2 * z, cache
+
+
+class TwiceDense(Twice, mb.layers.Dense):
+    """What is mixed in is what is run, whatever its neighbour promises of its own ``linear``."""
+
+
+def test_a_linear_that_is_mixed_in_is_heeded(rng: np.random.Generator) -> None:
+    x = rng.normal(size=(8, 3)).astype(np.float32)
+    plain, twice = (kind(5, "relu", kernel_initializer="ones") for kind in (mb.layers.Dense, TwiceDense))
+    np.testing.assert_allclose(twice(x), 2 * plain(x))
+    alone = mb.layers.Dense(5, "relu", kernel_initializer="ones")
+    alone.linear = lambda x, training: (3 * mb.layers.Dense.linear(alone, x, training)[0], x)
+    np.testing.assert_allclose(alone(x), 3 * plain(x), rtol=1e-6)

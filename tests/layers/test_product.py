@@ -188,3 +188,15 @@ def test_a_sum_of_rows_is_numpys(N: int, O: int, turned: bool, limit: int) -> No
         for out in (np.empty(O, np.float32), np.empty(O)):
             assert sum_of_rows(x, out) is out
             np.testing.assert_array_equal(out, x.sum(axis=0))
+
+
+def test_what_does_not_fit_is_refused_at_every_size() -> None:
+    """The compiled loops look at no shape: before them somebody must."""
+    x, W = np.ones((256, 4096), np.float32), np.ones((64, 2048), np.float32)
+    for a, b, out in [(x, W, None), (x[:, :64].copy(), W, np.empty((256, 9), np.float32)), (x.T, W, None)]:
+        with pytest.raises(ValueError, match=r"mismatch|not aligned|not acceptable|broadcast"):
+            product(a, b, out)
+    with pytest.raises(ValueError, match=r"mismatch|not aligned"):
+        module.affine(x, W, None)
+    with pytest.raises(ValueError, match="broadcast"):
+        module.affine(np.ones((256, 64), np.float32), W, np.ones(7, np.float32))

@@ -325,8 +325,9 @@ def test_evaluate_is_the_batches_one_by_one_whatever_is_taken_together(n: int, w
         expected += [step, pytest.approx(logs, rel=1e-5)]
 
     sizes.clear()
-    forward, passes = model.forward, []
-    model.forward = lambda *args, **kwargs: (passes.append(0), forward(*args, **kwargs))[1]
+    first, passes = model.layers[0], []
+    forward = first.forward
+    first.forward = lambda *args, **kwargs: (passes.append(0), forward(*args, **kwargs))[1]
     watcher = Running()
     steps = -(-n // 8)
     given = {"steps": steps, "batch_size": 8} if way == "steps" else {"batch_size": 8}
@@ -364,3 +365,27 @@ def test_blocks_are_the_batches_side_by_side(n: int, batch_size: int, rows: int)
             np.testing.assert_array_equal(mine, theirs)
     assert all(len(block.inputs[0]) <= max(rows, batch_size) for block, _ in blocks)
     assert len(blocks) == -(-n // (rows // batch_size * batch_size or batch_size))
+
+
+class Centred(mb.Sequential):
+    """A model whose samples meet in inference."""
+
+    def forward(self, inputs, training=False):
+        return super().forward([x - x.mean(axis=0) for x in inputs], training)
+
+    def infer(self, inputs):
+        return super().infer([x - x.mean(axis=0) for x in inputs])
+
+
+@pytest.mark.parametrize("what", ["model", "activation"])
+def test_batches_go_alone_where_somebody_could_tell(what: str) -> None:
+    rng = np.random.default_rng(2)
+    x, y = rng.normal(size=(70, 4)).astype(np.float32), rng.integers(0, 3, 70)
+    centred = mb.activations.Activation(lambda z: z - z.mean(axis=0)) if what == "activation" else "tanh"
+    layers = [mb.Input((4,)), mb.layers.Dense(5, centred), mb.layers.Dense(3, "softmax")]
+    model = (Centred if what == "model" else mb.Sequential)(layers)
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    together = model.evaluate(x, y, batch_size=8, verbose=0)
+    assert together == pytest.approx(model.evaluate(x, y, batch_size=8, steps=9, verbose=0), rel=1e-6)
+    together, alone = (model.predict(x, batch_size=8, steps=steps, verbose=0) for steps in (None, 9))
+    np.testing.assert_allclose(together, alone, rtol=1e-5)
