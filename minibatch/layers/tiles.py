@@ -105,34 +105,34 @@ def _multiply_transposed(x: Array, dz: Array, window: Window, dW: Array) -> None
 
 
 def product(x: Array, W: Array, z: Array, bias: Array | None = None, least: float | None = None) -> None:
-    """Write z = max(x W + bias, least), of C-contiguous x (N, I) and W (I, O).
+    """Write z = max(x W + bias, least), of C-contiguous x (N, C) and W (C, F).
 
     It is a convolution, of N pixels in a row with a window of one. A large product is cut along its rows or its
     columns, whichever are more.
     """
     from minibatch.layers import kernels
 
-    (N, I), O = x.shape, W.shape[1]  # noqa: E741 - the maths' letters
-    pixels, layout = x.reshape(-1), ((0, 0, I), _HERE, I)
-    b, floor = _zeros(O, x.dtype) if bias is None else bias, _floor(least, x.dtype)
+    (N, C), F = x.shape, W.shape[1]
+    pixels, layout = x.reshape(-1), ((0, 0, C), _HERE, C)
+    b, floor = _zeros(F, x.dtype) if bias is None else bias, _floor(least, x.dtype)
 
     def multiply(piece: tuple[slice, tuple[int, int]]) -> None:
         rows, columns = piece
         some = z[rows]
-        kernels.correlate(pixels[rows.start * I :], *layout, W, b, floor, (1, 1, len(some)), columns, some)
+        kernels.correlate(pixels[rows.start * C :], *layout, W, b, floor, (1, 1, len(some)), columns, some)
 
-    if O > N:
+    if F > N:
         grain = 2 * kernels.VECTOR // x.itemsize
-        each(multiply, [(slice(0, N), (s.start, s.stop)) for s in _shares(O, N * I * O, grain)])
+        each(multiply, [(slice(0, N), (s.start, s.stop)) for s in _shares(F, N * C * F, grain)])
     else:
-        each(multiply, [(rows, (0, O)) for rows in _shares(N, N * I * O, kernels.ROWS)])
+        each(multiply, [(rows, (0, F)) for rows in _shares(N, N * C * F, kernels.ROWS)])
 
 
 def transposed_product(x: Array, dz: Array, dW: Array) -> None:
-    """Write dW = x' dz, of C-contiguous x (N, I) and dz (N, O): ``MANY`` samples after another."""
+    """Write dW = x' dz, of C-contiguous x (N, C) and dz (N, F): ``MANY`` samples after another."""
     from minibatch.layers import kernels
 
-    (N, I), O = x.shape, dz.shape[1]  # noqa: E741 - the maths' letters
+    (N, C), F = x.shape, dz.shape[1]
     pixels = x.reshape(-1)
 
     def multiply(rows: slice) -> None:
@@ -140,12 +140,12 @@ def transposed_product(x: Array, dz: Array, dW: Array) -> None:
         for start in range(0, N, MANY):
             few = dz[start : start + MANY]
             out = memory.scratch("product", some.shape, some.dtype) if start else some
-            here = pixels[start * I + rows.start :]
-            kernels.kernel_gradient(here, (0, 0, I), _HERE, len(some), few, (1, 1, len(few)), out)
+            here = pixels[start * C + rows.start :]
+            kernels.kernel_gradient(here, (0, 0, C), _HERE, len(some), few, (1, 1, len(few)), out)
             if start:
                 some += out
 
-    each(multiply, _shares(I, N * I * O, kernels.ROWS))
+    each(multiply, _shares(C, N * C * F, kernels.ROWS))
 
 
 def _shares(extent: int, work: int, grain: int) -> list[slice]:
