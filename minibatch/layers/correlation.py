@@ -17,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 
 from minibatch import memory
-from minibatch.layers import patches, tiles
+from minibatch.layers import patches, tiles, winograd
 from minibatch.layers.window import Window, blocks
 from minibatch.parallel import each
 from minibatch.typing import Array
@@ -58,6 +58,8 @@ def correlate(
     """Return z (N, OH, OW, F), see ``patches_times``; with the bias (F,) added, and never below ``least``."""
     b = kernel[0, 0, 0] if bias is None else bias
     if _fit(x, window) and kernel.shape == (*window.size, x.shape[3], len(b)) and tiles.take(x, kernel, b):
+        if winograd.suits(window, *kernel.shape[2:]):
+            return winograd.correlate(x, kernel, window, bias, least)
         return tiles.correlate(x, kernel, window, bias, least)
     return patches.correlate(x, kernel, window, bias, least)
 
@@ -65,6 +67,8 @@ def correlate(
 def kernel_gradient(x: Array, dz: Array, window: Window) -> Array:
     """Return dL/dkernel (h, w, C, F) from dz = dL/dz: see ``transposed_patches_times``."""
     if _fit(x, window, dz) and tiles.take(x, dz):
+        if winograd.suits(window, x.shape[3], dz.shape[3]):
+            return winograd.kernel_gradient(x, dz, window)
         return tiles.kernel_gradient(x, dz, window)
     return patches.kernel_gradient(x, dz, window)
 

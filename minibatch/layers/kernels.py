@@ -14,28 +14,17 @@ from __future__ import annotations
 
 from typing import Any
 
-import llvmlite.binding as llvm
 import numpy as np
 import numpy.typing as npt
-from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from minibatch.compiling import PLAIN, compiled
+from minibatch.layers.registers import I64, ROWS, VECTOR, Tile, array, integer
 from minibatch.typing import Array
 
 Offsets = npt.NDArray[np.intp]
-
-_FEATURES = llvm.get_host_cpu_features()
-#: The bytes of one vector register: of so many filters, times their size, are the tiles made.
-VECTOR = 64 if _FEATURES.get("avx512f") else 32
-#: Rows of a tile, at most: so that its sums fit the registers, of which AVX-512 has twice as many.
-ROWS = 8 if VECTOR == 64 else 4
-#: Whether this processor has such registers, and multiplies and adds in one.
-HERE = bool(_FEATURES.get("avx512f") or (_FEATURES.get("avx2") and _FEATURES.get("fma")))
-_I32, _I64 = ir.IntType(32), ir.IntType(64)
-
 
 # Tiles: what they compute ----------------------------------------------------------------------------------------
 
@@ -73,10 +62,15 @@ def _plain_sums(entries: int, vectors: int) -> Any:
         f: int,
         dW: Array,
         k: int,
+        more: bool,
     ) -> None:
-        """Write dW[k + t, f : f + width] = the sum over positions of x[that + start + t] dz, t < entries."""
+        """Write dW[k + t, f : f + width] = the sum over positions of x[that + start + t] dz, t < entries.
+
+        With ``more`` it is added to what is there.
+        """
         columns = slice(f, f + vectors * (VECTOR // x.itemsize))
-        dW[k : k + entries, columns] = 0
+        if not more:
+            dW[k : k + entries, columns] = 0
         for m, position in enumerate(np.ndindex(*positions)):
             at = start + sum(place * stride for place, stride in zip(position, strides, strict=True))
             dW[k : k + entries, columns] += x[at : at + entries, None] * dz[m, columns]
@@ -85,79 +79,6 @@ def _plain_sums(entries: int, vectors: int) -> Any:
 
 
 # Tiles: how they are compiled ------------------------------------------------------------------------------------
-
-
-class _Tile:
-    """The sums of a tile, ``rows`` times ``vectors`` registers, and how to add products to them in LLVM's words.
-
-    Its columns are the filters from ``f`` on; those beyond the last, F - 1, are neither read nor written.
-    """
-
-    def __init__(self, context: Any, builder: Any, element: Any, rows: int, vectors: int, f: Any, F: Any) -> None:
-        self.builder = builder
-        size = element.bitwidth // 8
-        self.lanes = VECTOR // size
-        self.vector = ir.VectorType(context.get_value_type(element), self.lanes)
-        self.rows, self.columns = range(rows), range(vectors)
-        # LLVM keeps in registers what is stored in variables like these, whose address nobody takes.
-        self.sums = [[cgutils.alloca_once(builder, self.vector) for _ in self.columns] for _ in self.rows]
-
-        flags, kind = ir.VectorType(ir.IntType(1), self.lanes), f"v{self.lanes}f{8 * size}"
-        self._nothing = ir.Constant(self.vector, ir.Undefined)
-        self._multiply_add = self._function(f"llvm.fma.{kind}", self.vector, [self.vector] * 3)
-        parts = [ir.PointerType(), _I32, flags]
-        self._load = self._function(f"llvm.masked.load.{kind}.p0", self.vector, [*parts, self.vector])
-        self._store = self._function(f"llvm.masked.store.{kind}.p0", ir.VoidType(), [self.vector, *parts])
-        numbers = ir.VectorType(_I64, self.lanes)
-        left = self._everywhere(builder.sub(F, f), numbers)
-        self._used = [
-            builder.icmp_signed("<", ir.Constant(numbers, [v * self.lanes + i for i in range(self.lanes)]), left)
-            for v in self.columns
-        ]
-
-    def load(self, address: Any) -> list[Any]:
-        """Return the vectors that lie from this address on."""
-        return [
-            self.builder.call(self._load, [self._from(address, v), _I32(4), self._used[v], self._nothing])
-            for v in self.columns
-        ]
-
-    def begin(self, values: list[Any] | None = None) -> None:
-        """Let each row begin with these vectors, or with zero."""
-        for row in self.sums:
-            for v in self.columns:
-                self.builder.store(values[v] if values else ir.Constant(self.vector, None), row[v])
-
-    def add(self, row: int, number: Any, vectors: list[Any]) -> None:
-        """Add the number at an address, times these vectors, to a row."""
-        factor = self._everywhere(self.builder.load(number), self.vector)
-        for v in self.columns:
-            total = self.sums[row][v]
-            more = self.builder.call(self._multiply_add, [factor, vectors[v], self.builder.load(total)])
-            self.builder.store(more, total)
-
-    def write(self, row: int, address: Any, least: Any = None) -> None:
-        """Write a row's sums from this address on; in place of smaller ones ``least``, where that is given."""
-        for v in self.columns:
-            total = self.builder.load(self.sums[row][v])
-            if least is not None:
-                floor = self._everywhere(least, self.vector)
-                below = self.builder.fcmp_ordered("<", total, floor)  # not so for NaN, which stays
-                total = self.builder.select(below, floor, total)
-            self.builder.call(self._store, [total, self._from(address, v), _I32(4), self._used[v]])
-
-    def _function(self, name: str, returned: Any, arguments: list[Any]) -> Any:
-        return cgutils.get_or_insert_function(self.builder.module, ir.FunctionType(returned, arguments), name)
-
-    def _everywhere(self, number: Any, vector: Any) -> Any:
-        nothing = ir.Constant(vector, ir.Undefined)
-        one = self.builder.insert_element(nothing, number, _I32(0))
-        return self.builder.shuffle_vector(
-            one, nothing, ir.Constant(ir.VectorType(_I32, self.lanes), [0] * self.lanes)
-        )
-
-    def _from(self, address: Any, v: int) -> Any:
-        return self.builder.gep(address, [_I64(v * self.lanes)])
 
 
 def _compiled_products(positions: int, vectors: int) -> Any:
@@ -178,13 +99,15 @@ def _compiled_products(positions: int, vectors: int) -> Any:
     ) -> Any:
         def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             here = context, builder, signature, arguments
-            x_, offsets_, W_, bias_, z_ = (_array(*here, k) for k in (0, 3, 5, 6, 9))
-            start, step, run, f, m = (_integer(*here, k) for k in (1, 2, 4, 8, 10))
+            x_, offsets_, W_, bias_, z_ = (array(*here, k) for k in (0, 3, 5, 6, 9))
+            start, step, run, f, m = (integer(*here, k) for k in (1, 2, 4, 8, 10))
             floor = context.cast(builder, arguments[7], signature.args[7], x.dtype)
             F = builder.extract_value(W_.shape, 1)
             add, times, at = builder.add, builder.mul, lambda base, place: builder.gep(base, [place])
-            tile = _Tile(context, builder, x.dtype, positions, vectors, f, F)
-            tile.begin(tile.load(at(bias_.data, f)))
+            tile = Tile(context, builder, x.dtype, positions, vectors, f, F)
+            before = tile.load(at(bias_.data, f))
+            for t in tile.rows:
+                tile.begin(t, before)
             with cgutils.for_range(builder, builder.extract_value(offsets_.shape, 0)) as outer:
                 first = add(start, builder.load(at(offsets_.data, outer.index)))
                 k = times(outer.index, run)
@@ -192,9 +115,9 @@ def _compiled_products(positions: int, vectors: int) -> Any:
                     W_k = tile.load(at(W_.data, add(times(add(k, inner.index), F), f)))
                     number = at(x_.data, add(first, inner.index))
                     for t in tile.rows:
-                        tile.add(t, at(number, times(step, _I64(t))), W_k)
+                        tile.add(t, at(number, times(step, I64(t))), W_k)
             for t in tile.rows:
-                tile.write(t, at(z_.data, add(times(add(m, _I64(t)), F), f)), floor)
+                tile.write(t, at(z_.data, add(times(add(m, I64(t)), F), f)), floor)
             return context.get_dummy_value()
 
         return types.void(x, start, step, offsets, run, W, bias, least, f, z, m), emit
@@ -204,17 +127,26 @@ def _compiled_products(positions: int, vectors: int) -> Any:
 
 def _compiled_sums(entries: int, vectors: int) -> Any:
     @intrinsic
-    def sums(_: Any, x: Any, start: Any, strides: Any, positions: Any, dz: Any, f: Any, dW: Any, k: Any) -> Any:
+    def sums(
+        _: Any, x: Any, start: Any, strides: Any, positions: Any, dz: Any, f: Any, dW: Any, k: Any, more: Any
+    ) -> Any:
         def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             here = context, builder, signature, arguments
-            x_, dz_, dW_ = (_array(*here, k) for k in (0, 4, 6))
-            start, f, k = (_integer(*here, k) for k in (1, 5, 7))
+            x_, dz_, dW_ = (array(*here, k) for k in (0, 4, 6))
+            start, f, k = (integer(*here, k) for k in (1, 5, 7))
             image, row, step = cgutils.unpack_tuple(builder, arguments[2])
             N, OH, OW = cgutils.unpack_tuple(builder, arguments[3])
             F = builder.extract_value(dz_.shape, 1)
             add, times, at = builder.add, builder.mul, lambda base, place: builder.gep(base, [place])
-            tile = _Tile(context, builder, x.dtype, entries, vectors, f, F)
-            tile.begin()
+            tile = Tile(context, builder, x.dtype, entries, vectors, f, F)
+            to = [at(dW_.data, add(times(add(k, I64(t)), F), f)) for t in tile.rows]
+            with builder.if_else(arguments[8]) as (then, otherwise):
+                with then:
+                    for t in tile.rows:
+                        tile.begin(t, tile.load(to[t]))
+                with otherwise:
+                    for t in tile.rows:
+                        tile.begin(t)
             with cgutils.for_range(builder, N) as of_n, cgutils.for_range(builder, OH) as of_p:
                 first = add(start, add(times(of_n.index, image), times(of_p.index, row)))
                 m = times(add(times(of_n.index, OH), of_p.index), OW)
@@ -222,22 +154,14 @@ def _compiled_sums(entries: int, vectors: int) -> Any:
                     dz_m = tile.load(at(dz_.data, add(times(add(m, of_q.index), F), f)))
                     number = at(x_.data, add(first, times(of_q.index, step)))
                     for t in tile.rows:
-                        tile.add(t, at(number, _I64(t)), dz_m)
+                        tile.add(t, at(number, I64(t)), dz_m)
             for t in tile.rows:
-                tile.write(t, at(dW_.data, add(times(add(k, _I64(t)), F), f)))
+                tile.write(t, to[t])
             return context.get_dummy_value()
 
-        return types.void(x, start, strides, positions, dz, f, dW, k), emit
+        return types.void(x, start, strides, positions, dz, f, dW, k, more), emit
 
     return sums
-
-
-def _array(context: Any, builder: Any, signature: Any, arguments: Any, k: int) -> Any:
-    return context.make_array(signature.args[k])(context, builder, arguments[k])
-
-
-def _integer(context: Any, builder: Any, signature: Any, arguments: Any, k: int) -> Any:
-    return context.cast(builder, arguments[k], signature.args[k], types.intp)
 
 
 # Two vectors of filters wide; the narrow ones, and those of fewer rows, are for what is left at an edge.
@@ -313,8 +237,12 @@ def kernel_gradient(
     dz: Array,
     positions: tuple[int, int, int],
     dW: Array,
+    more: bool,
 ) -> None:
-    """Write dW (K, F): the patches of x, transposed, times dz (N OH OW, F). Letters as for ``correlate``."""
+    """Write dW (K, F): the patches of x, transposed, times dz (N OH OW, F). Letters as for ``correlate``.
+
+    With ``more`` it is added to what is there.
+    """
     F = dz.shape[1]
     lanes = VECTOR // x.itemsize
     for i in range(offsets.shape[0]):
@@ -322,18 +250,20 @@ def kernel_gradient(
             wide, begun = F - f > lanes, 0
             while begun < run:
                 rows = rows_of_tile(run, begun)
+                if more and begun + rows > run:  # entries are written twice, but must not be added twice
+                    rows = 4 if run - begun >= 4 else 1
                 c = min(begun, run - rows)
                 start, k = offsets[i] + c, i * run + c
                 if rows == ROWS and wide:
-                    sums_most(x, start, strides, positions, dz, f, dW, k)
+                    sums_most(x, start, strides, positions, dz, f, dW, k, more)
                 elif rows == ROWS:
-                    narrow_sums_most(x, start, strides, positions, dz, f, dW, k)
+                    narrow_sums_most(x, start, strides, positions, dz, f, dW, k, more)
                 elif rows == 4 and wide:
-                    sums_4(x, start, strides, positions, dz, f, dW, k)
+                    sums_4(x, start, strides, positions, dz, f, dW, k, more)
                 elif rows == 4:
-                    narrow_sums_4(x, start, strides, positions, dz, f, dW, k)
+                    narrow_sums_4(x, start, strides, positions, dz, f, dW, k, more)
                 elif wide:
-                    sums_1(x, start, strides, positions, dz, f, dW, k)
+                    sums_1(x, start, strides, positions, dz, f, dW, k, more)
                 else:
-                    narrow_sums_1(x, start, strides, positions, dz, f, dW, k)
+                    narrow_sums_1(x, start, strides, positions, dz, f, dW, k, more)
                 begun = c + rows

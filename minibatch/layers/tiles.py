@@ -22,6 +22,8 @@ from minibatch.typing import Array
 
 #: The multiplications of a piece, at least: some times what a call takes, and a thread to wake.
 WORK = 1 << 22
+#: Its positions, at least: enough of them for each time that the kernel, or its gradient, is gone through.
+POSITIONS = 1 << 7
 #: The bytes of a piece's images, at most, so that they stay in the processor's cache; but at least one image.
 BYTES = 1 << 19
 #: A product of so many multiplications takes a sixth of a millisecond, some times what it takes to wake a thread:
@@ -39,9 +41,9 @@ def at_hand() -> bool:
     where Numba's compiler is off (``NUMBA_DISABLE_JIT=1``).
     """
     from minibatch.compiling import PLAIN
-    from minibatch.layers import kernels
+    from minibatch.layers import registers
 
-    return kernels.HERE and not PLAIN
+    return registers.HERE and not PLAIN
 
 
 def take(*arrays: Array) -> bool:
@@ -101,7 +103,7 @@ def _multiply_transposed(x: Array, dz: Array, window: Window, dW: Array) -> None
     from minibatch.layers import kernels
 
     rows = np.ascontiguousarray(dz).reshape(-1, dz.shape[-1])
-    kernels.kernel_gradient(_padded(x, window), *_layout(window, x.shape[-1]), rows, dz.shape[:3], dW)
+    kernels.kernel_gradient(_padded(x, window), *_layout(window, x.shape[-1]), rows, dz.shape[:3], dW, False)
 
 
 def product(x: Array, W: Array, z: Array, bias: Array | None = None, least: float | None = None) -> None:
@@ -139,11 +141,8 @@ def transposed_product(x: Array, dz: Array, dW: Array) -> None:
         some = dW[rows]
         for start in range(0, N, MANY):
             few = dz[start : start + MANY]
-            out = memory.scratch("product", some.shape, some.dtype) if start else some
             here = pixels[start * C + rows.start :]
-            kernels.kernel_gradient(here, (0, 0, C), _HERE, len(some), few, (1, 1, len(few)), out)
-            if start:
-                some += out
+            kernels.kernel_gradient(here, (0, 0, C), _HERE, len(some), few, (1, 1, len(few)), some, start > 0)
 
     each(multiply, _shares(C, N * C * F, kernels.ROWS))
 
@@ -159,7 +158,7 @@ def pieces(x: Array, window: Window, F: int) -> list[slice]:
     """Return how to cut a batch into slices of whole images: at most ``PARTS``, or more where they are large."""
     N, C = len(x), x.shape[-1]
     work = math.prod(window.positions) * math.prod(window.size) * C * F
-    count = max(1, min(PARTS, N * work // WORK))
+    count = max(1, min(PARTS, N * work // WORK, N * math.prod(window.positions) // POSITIONS))
     few = max(1, min(-(-N // count), BYTES // (math.prod(window.padded) * C * x.itemsize)))
     return [slice(start, start + few) for start in range(0, N, few)]
 

@@ -1,0 +1,256 @@
+"""The compiled loops of Winograd's convolution (``winograd``): its transforms, and the products between them.
+
+A transform is X -> M X M', for a small matrix M that is known beforehand and the X of many channels, which lie side
+by side: so its entries stay in the processor's registers, a vector of channels each, and M's zeros and ones are
+known to the compiler. The plain form stands beside it. Importing this module imports Numba.
+
+Letters as in ``winograd``: d a patch of 4 x 4 pixels, g the kernel, U, V, P the transformed kernel, patches and
+products. A place in U, V or P is k = 4 i + j; t counts the patches of a few rows of an image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from minibatch.compiling import PLAIN, compiled
+from minibatch.layers import kernels
+from minibatch.layers.registers import I64, VECTOR, Columns, array, integer
+from minibatch.layers.winograd import A, B, G
+from minibatch.typing import Array
+
+
+def _plain_transform(M: npt.NDArray[np.float64]) -> Any:
+    n = M.shape[1]
+
+    def transform(
+        x: Array,
+        at: int,
+        steps: tuple[int, int],
+        C: int,
+        y: Array,
+        to: int,
+        strides: tuple[int, int],
+        least: float,
+    ) -> None:
+        """Write Y = max(M X M', least) for C channels.
+
+        X[i, j] of channel c is at x[at + i steps[0] + j steps[1] + c], and Y[i, j] goes to y likewise.
+        """
+        X = np.array([[x[at + i * steps[0] + j * steps[1] :][:C] for j in range(n)] for i in range(n)])
+        Y = np.einsum("ai,bj,ijc->abc", M.astype(x.dtype), M.astype(x.dtype), X)
+        for (i, j), row in zip(np.ndindex(Y.shape[:2]), Y.reshape(-1, C), strict=True):
+            y[to + i * strides[0] + j * strides[1] :][:C] = np.maximum(row, least)
+
+    return transform
+
+
+def _compiled_transform(M: npt.NDArray[np.float64]) -> Any:
+    m, n = M.shape
+
+    def times(builder: Any, vectors: Iterable[Any]) -> list[Any]:
+        """Return M times a column of vectors."""
+        column = list(vectors)
+        return [_combined(builder, row, column) for row in M]
+
+    @intrinsic
+    def transform(_: Any, x: Any, at: Any, steps: Any, C: Any, y: Any, to: Any, strides: Any, least: Any) -> Any:
+        def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            here = context, builder, signature, arguments
+            x_, y_ = array(*here, 0), array(*here, 4)
+            at, C, to = (integer(*here, k) for k in (1, 3, 5))
+            floor = context.cast(builder, arguments[7], signature.args[7], x.dtype)
+            lanes = VECTOR // (x.dtype.bitwidth // 8)
+
+            def place(data: Any, first: Any, strides: Any, i: int, j: int) -> Any:
+                rows, columns = (builder.mul(builder.extract_value(strides, k), I64((i, j)[k])) for k in (0, 1))
+                return builder.gep(data, [builder.add(first, builder.add(rows, columns))])
+
+            X_, Y_ = (
+                [[place(data, first, strides, i, j) for j in range(size)] for i in range(size)]
+                for data, first, strides, size in (
+                    (x_.data, at, arguments[2], n),
+                    (y_.data, to, arguments[6], m),
+                )
+            )
+            with cgutils.for_range_slice(builder, I64(0), C, I64(lanes), inc=True) as (c, _):
+                channels = Columns(context, builder, x.dtype, 1, c, C)
+                X = [[channels.load(builder.gep(address, [c]))[0] for address in row] for row in X_]
+                half = [times(builder, column) for column in zip(*X, strict=True)]  # M X, column by column
+                Y = [times(builder, row) for row in zip(*half, strict=True)]
+                for vectors, addresses in zip(Y, Y_, strict=True):
+                    for vector, address in zip(vectors, addresses, strict=True):
+                        channels.store([channels.at_least(vector, floor)], builder.gep(address, [c]))
+            return context.get_dummy_value()
+
+        return types.void(x, at, steps, C, y, to, strides, least), emit
+
+    return transform
+
+
+def _combined(builder: Any, factors: npt.NDArray[np.float64], vectors: list[Any]) -> Any:
+    """Return the sum of factors times vectors, without what is zero."""
+    total: Any = None
+    # The positive ones first, so that nothing has to be negated that can be subtracted.
+    for factor, vector in sorted(zip(factors.tolist(), vectors, strict=True), key=lambda pair: -pair[0]):
+        if factor:
+            size = ir.Constant(vector.type, [abs(factor)] * vector.type.count)
+            term = vector if abs(factor) == 1 else builder.fmul(vector, size)
+            if total is None:
+                total = term if factor > 0 else builder.fneg(term)
+            else:
+                total = builder.fadd(total, term) if factor > 0 else builder.fsub(total, term)
+    return total
+
+
+_transform = _plain_transform if PLAIN else _compiled_transform
+transform_kernel, transform_patch, transform_error = _transform(G), _transform(B.T), _transform(A)
+finish_products, finish_sums = _transform(A.T), _transform(G.T)
+
+
+# The loops -------------------------------------------------------------------------------------------------------
+
+
+@compiled
+def divide(room: Array, T: int, C: int, F: int) -> tuple[Array, Array, Array]:
+    """Return memory for V (16, T C), for P or E (16, T F), and for a patch of 4 x 4 pixels.
+
+    Their rows are a line of the cache longer: powers of two apart they would share few places there.
+    """
+    line = 64 // room.itemsize
+    v, p = T * C + line, T * F + line
+    return room[: 16 * v].reshape(16, v), room[16 * v : 16 * (v + p)].reshape(16, p), room[16 * (v + p) :]
+
+
+@compiled
+def patch(x: Array, n: int, top: int, left: int, size: int, corner: Array) -> None:
+    """Write into corner (size, size, C) the pixels of image n from (top, left) on; zeros beyond its edges."""
+    _, H, W, C = x.shape
+    for i in range(size):
+        for j in range(size):
+            inside = 0 <= top + i < H and 0 <= left + j < W
+            for c in range(C):
+                corner[(i * size + j) * C + c] = x[n, top + i, left + j, c] if inside else 0
+
+
+@compiled
+def transform_patches(
+    x: Array, pads: tuple[int, int], tiles: tuple[int, int], turn: tuple[int, int], V: Array, corner: Array
+) -> None:
+    """Write V (16, T C): B' d B of the patches of these tiles, ``tiles`` (down, across) of each image."""
+    (_, H, W, C), (down, across) = x.shape, tiles
+    pixels, places, far = x.reshape(-1), V.reshape(-1), V.shape[1]
+    for t in range((turn[1] - turn[0]) * across):
+        row = turn[0] + t // across
+        n, top, left = row // down, 2 * (row % down) - pads[0], 2 * (t % across) - pads[1]
+        if 0 <= top <= H - 4 and 0 <= left <= W - 4:
+            at = ((n * H + top) * W + left) * C
+            transform_patch(pixels, at, (W * C, C), C, places, t * C, (4 * far, far), -np.inf)
+        else:
+            patch(x, n, top, left, 4, corner)
+            transform_patch(corner, 0, (4 * C, C), C, places, t * C, (4 * far, far), -np.inf)
+
+
+@compiled
+def transform_errors(dz: Array, tiles: tuple[int, int], turn: tuple[int, int], E: Array, corner: Array) -> None:
+    """Write E (16, T F): A dz A' of these tiles."""
+    (_, OH, OW, F), (down, across) = dz.shape, tiles
+    numbers, places, far = dz.reshape(-1), E.reshape(-1), E.shape[1]
+    for t in range((turn[1] - turn[0]) * across):
+        row = turn[0] + t // across
+        n, p, q = row // down, 2 * (row % down), 2 * (t % across)
+        if p <= OH - 2 and q <= OW - 2:
+            at = ((n * OH + p) * OW + q) * F
+            transform_error(numbers, at, (OW * F, F), F, places, t * F, (4 * far, far), -np.inf)
+        else:
+            patch(dz, n, p, q, 2, corner)
+            transform_error(corner, 0, (2 * F, F), F, places, t * F, (4 * far, far), -np.inf)
+
+
+@compiled
+def finish(P: Array, tiles: tuple[int, int], turn: tuple[int, int], least: float, z: Array, corner: Array) -> None:
+    """Write these tiles of z: max(A' P A, least)."""
+    (_, OH, OW, F), (down, across) = z.shape, tiles
+    places, numbers, far = P.reshape(-1), z.reshape(-1), P.shape[1]
+    for t in range((turn[1] - turn[0]) * across):
+        row = turn[0] + t // across
+        n, p, q = row // down, 2 * (row % down), 2 * (t % across)
+        if p <= OH - 2 and q <= OW - 2:
+            to = ((n * OH + p) * OW + q) * F
+            finish_products(places, t * F, (4 * far, far), F, numbers, to, (OW * F, F), least)
+        else:
+            finish_products(places, t * F, (4 * far, far), F, corner, 0, (2 * F, F), least)
+            for i in range(min(2, OH - p)):
+                for j in range(min(2, OW - q)):
+                    for f in range(F):
+                        z[n, p + i, q + j, f] = corner[(2 * i + j) * F + f]
+
+
+@compiled
+def transform_kernels(kernel: Array, U: Array) -> None:
+    """Write U (4, 4, C, F): G g G' of a kernel (3, 3, C, F)."""
+    every = kernel.shape[2] * kernel.shape[3]
+    transform_kernel(
+        kernel.reshape(-1), 0, (3 * every, every), every, U.reshape(-1), 0, (4 * every, every), -np.inf
+    )
+
+
+@compiled
+def gather_sums(S: Array, dW: Array) -> None:
+    """Write dW (3, 3, C, F): G' S G, of S (4, 4, C, F)."""
+    every = dW.shape[2] * dW.shape[3]
+    finish_sums(S.reshape(-1), 0, (4 * every, every), every, dW.reshape(-1), 0, (3 * every, every), -np.inf)
+
+
+@compiled
+def correlate(
+    x: Array,
+    pads: tuple[int, int],
+    U: Array,
+    bias: Array,
+    least: float,
+    rows: int,
+    room: Array,
+    z: Array,
+) -> None:
+    """Write z (N, OH, OW, F): x correlated with the kernel of which U (16, C, F) is the transform.
+
+    ``rows`` of tiles are transformed, multiplied and transformed back a turn, in the memory ``room``.
+    """
+    (N, OH, OW, F), C = z.shape, x.shape[3]
+    down, across = (OH + 1) // 2, (OW + 1) // 2
+    V, P, corner = divide(room, rows * across, C, F)
+    nothing, here = np.zeros_like(bias), np.zeros(1, np.intp)
+    for first in range(0, N * down, rows):
+        turn = (first, min(first + rows, N * down))
+        T = (turn[1] - first) * across
+        transform_patches(x, pads, (down, across), turn, V, corner)
+        for k in range(16):
+            # A number b at i = j = 1 comes out as b everywhere: that is where the bias goes.
+            before, P_k = bias if k == 5 else nothing, P[k, : T * F].reshape(T, F)
+            kernels.correlate(V[k], (0, 0, C), here, C, U[k], before, -np.inf, (1, 1, T), (0, F), P_k)
+        finish(P, (down, across), turn, least, z, corner)
+
+
+@compiled
+def kernel_gradient(x: Array, pads: tuple[int, int], dz: Array, rows: int, room: Array, S: Array) -> None:
+    """Write S (16, C, F): the sum over all tiles of V' E, of which G' S G is the kernel's gradient."""
+    (N, OH, OW, F), C = dz.shape, x.shape[3]
+    down, across = (OH + 1) // 2, (OW + 1) // 2
+    V, E, corner = divide(room, rows * across, C, F)
+    here = np.zeros(1, np.intp)
+    for first in range(0, N * down, rows):
+        turn = (first, min(first + rows, N * down))
+        T = (turn[1] - first) * across
+        transform_patches(x, pads, (down, across), turn, V, corner)
+        transform_errors(dz, (down, across), turn, E, corner)
+        for k in range(16):
+            E_k = E[k, : T * F].reshape(T, F)
+            kernels.kernel_gradient(V[k], (0, 0, C), here, C, E_k, (1, 1, T), S[k], first > 0)

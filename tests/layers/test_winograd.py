@@ -1,0 +1,188 @@
+"""Winograd's form of a convolution with a window of 3 x 3 pixels, beside the formula of every convolution."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minibatch import parallel
+from minibatch.layers import correlation, tiles, winograd
+from minibatch.layers.correlation import patches_times, transposed_patches_times
+from minibatch.layers.window import Window
+from minibatch.typing import Array
+
+
+@st.composite
+def windows(draw: st.DrawFn) -> Window:
+    image = draw(st.tuples(st.integers(3, 9), st.integers(3, 9)))
+    window = Window.over(image, (3, 3), (1, 1), draw(st.sampled_from(["valid", "same", "causal"])))
+    return window.backward if draw(st.booleans()) else window
+
+
+def one_of(dtype: type, N: int, window: Window, C: int, F: int, seed: int) -> tuple[Array, ...]:
+    rng = np.random.default_rng(seed)
+    x, kernel = rng.normal(size=(N, *window.image, C)), rng.normal(size=(3, 3, C, F))
+    bias, dz = rng.normal(size=F), rng.normal(size=(N, *window.positions, F))
+    return tuple(array.astype(dtype) for array in (x, kernel, bias, dz))
+
+
+@settings(max_examples=50, deadline=None)
+@given(window=windows(), N=st.integers(0, 3), C=st.integers(1, 5), F=st.integers(1, 5), seed=st.integers(0, 99))
+def test_the_formula_is_the_convolution(window: Window, N: int, C: int, F: int, seed: int) -> None:
+    x, kernel, _, _ = one_of(np.float64, N, window, C, F, seed)
+    z = winograd.transformed_times(x, kernel, window)
+    np.testing.assert_allclose(z, patches_times(x, kernel, window), rtol=1e-12, atol=1e-12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    window=windows(),
+    N=st.integers(0, 5),
+    C=st.integers(1, 40),
+    F=st.integers(1, 40),
+    small=st.booleans(),
+    dtype=st.sampled_from([np.float32, np.float64]),
+    seed=st.integers(0, 99),
+)
+def test_the_fast_form_is_the_formula(
+    window: Window, N: int, C: int, F: int, small: bool, dtype: type, seed: int
+) -> None:
+    x, kernel, bias, dz = one_of(dtype, N, window, C, F, seed)
+    close: Any = {"rtol": 1e-12, "atol": 1e-12} if dtype == np.float64 else {"rtol": 1e-4, "atol": 1e-4}
+    with pytest.MonkeyPatch.context() as patch:
+        winograd._room.cache_clear()
+        if small:  # an image at a time, and a row of tiles a turn
+            patch.setattr(tiles, "WORK", 1)
+            patch.setattr(tiles, "BYTES", 1)
+            patch.setattr(winograd, "TURN", 1)
+        z = winograd.transformed_times(x, kernel, window)
+        np.testing.assert_allclose(winograd.correlate(x, kernel, window), z, **close)
+        above = np.maximum(z + bias, 0.5)
+        np.testing.assert_allclose(winograd.correlate(x, kernel, window, bias, least=0.5), above, **close)
+        dW = transposed_patches_times(x, dz, window)
+        np.testing.assert_allclose(winograd.kernel_gradient(x, dz, window), dW, **close)
+        strided = np.repeat(x, 2, axis=2)[:, :, ::2]
+        np.testing.assert_array_equal(
+            winograd.correlate(strided, kernel, window), winograd.correlate(x, kernel, window)
+        )
+    winograd._room.cache_clear()
+
+
+@pytest.mark.parametrize("image", [(3, 3), (4, 7), (7, 4), (8, 8)])
+@pytest.mark.parametrize(("C", "F"), [(16, 16), (17, 33), (35, 19)])
+def test_nothing_is_written_beyond_an_edge(image: tuple[int, int], C: int, F: int) -> None:
+    from minibatch.layers import transforms
+
+    window = Window.over(image, (3, 3), (1, 1), "same")
+    x, kernel, bias, dz = one_of(np.float32, 2, window, C, F, 0)
+    U = np.full((18, C, F), 7.0, np.float32)
+    transforms.transform_kernels(kernel, U[1:-1].reshape(4, 4, C, F))
+    z = np.full((4, *image, F), 7.0, np.float32)
+    rows, size = winograd._room(2, image, C, F, 4)
+    room = np.full(size + 32, 7.0, np.float32)
+    transforms.correlate(x, (1, 1), U[1:-1], bias, np.float32(-np.inf), rows, room[16:-16], z[1:-1])
+    np.testing.assert_allclose(z[1:-1], patches_times(x, kernel, window) + bias, rtol=1e-4, atol=1e-4)
+    S = np.full((18, C, F), 7.0, np.float32)
+    transforms.kernel_gradient(x, (1, 1), dz, rows, room[16:-16], S[1:-1])
+    dW = np.full((5, 3, C, F), 7.0, np.float32)
+    transforms.gather_sums(S[1:-1].reshape(4, 4, C, F), dW[1:-1])
+    np.testing.assert_allclose(dW[1:-1], transposed_patches_times(x, dz, window), rtol=1e-4, atol=1e-4)
+    for guarded in (U, z, S, dW):
+        assert (guarded[[0, -1]] == 7).all()
+    assert (room[:16] == 7).all()
+    assert (room[-16:] == 7).all()
+
+
+def test_it_is_not_less_exact_than_the_plain_sums(rng: np.random.Generator) -> None:
+    """The root of the mean squared error, of outputs and gradients, with and without negative inputs."""
+    window = Window.over((16, 16), (3, 3), (1, 1), "same")
+    for positive in (False, True):
+        x, kernel = rng.normal(size=(4, 16, 16, 64)).astype("f"), rng.normal(size=(3, 3, 64, 64)).astype("f")
+        x, dz = np.abs(x) if positive else x, rng.normal(size=(4, 16, 16, 64)).astype("f")
+        z = patches_times(x.astype(float), kernel.astype(float), window)
+        dW = transposed_patches_times(x.astype(float), dz.astype(float), window)
+        plain, ours = (
+            np.sqrt(np.mean((way(x, kernel, window) - z) ** 2)) for way in (patches_times, winograd.correlate)
+        )
+        assert ours < 2 * plain
+        plain, ours = (
+            np.sqrt(np.mean((way(x, dz, window) - dW) ** 2))
+            for way in (transposed_patches_times, winograd.kernel_gradient)
+        )
+        assert ours < 2 * plain
+
+
+def test_whole_numbers_come_out_whole(rng: np.random.Generator) -> None:
+    """G's halves are exact in binary, and so is everything else."""
+    window = Window.over((7, 8), (3, 3), (1, 1), "same")
+    x, kernel = (rng.integers(-9, 10, shape).astype("f") for shape in ((3, 7, 8, 20), (3, 3, 20, 18)))
+    np.testing.assert_array_equal(winograd.correlate(x, kernel, window), patches_times(x, kernel, window))
+
+
+def test_no_bit_depends_on_threads_or_on_the_samples_beside(rng: np.random.Generator) -> None:
+    window = Window.over((9, 8), (3, 3), (1, 1), "same")
+    x, kernel, _, dz = one_of(np.float32, 40, window, 24, 40, 3)
+    before = parallel.threads()
+    found = []
+    try:
+        for count in (1, 3):
+            parallel.set_threads(count)
+            found.append((winograd.correlate(x, kernel, window), winograd.kernel_gradient(x, dz, window)))
+    finally:
+        parallel.set_threads(before)
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(winograd.correlate(x[7:8], kernel, window)[0], found[0][0][7])
+
+
+def test_what_is_no_number_spoils_the_tiles_that_see_it_and_no_more(rng: np.random.Generator) -> None:
+    window = Window.over((8, 8), (3, 3), (1, 1), "same")
+    x, kernel, _, _ = one_of(np.float32, 2, window, 16, 16, 0)
+    whole = winograd.correlate(x, kernel, window)
+    x[0, 4, 4, 3] = np.nan
+    z = winograd.correlate(x, kernel, window)
+    # Pixel 4 is seen, with one pixel around, by the tiles of rows (and columns) 2, 3 and 4, 5.
+    assert np.isnan(z[0, 3:6, 3:6]).all()
+    z[0, 2:6, 2:6] = whole[0, 2:6, 2:6]
+    np.testing.assert_array_equal(z, whole)
+
+
+@pytest.mark.parametrize(
+    ("size", "strides", "dilation", "C", "F", "suits"),
+    [
+        ((3, 3), (1, 1), (1, 1), 16, 16, True),
+        ((3, 3), (1, 1), (1, 1), 3, 64, False),
+        ((3, 3), (1, 1), (1, 1), 64, 8, False),
+        ((3, 3), (2, 2), (1, 1), 16, 16, False),
+        ((3, 3), (1, 1), (2, 2), 16, 16, False),
+        ((5, 5), (1, 1), (1, 1), 16, 16, False),
+        ((1, 3), (1, 1), (1, 1), 16, 16, False),
+    ],
+)
+def test_convolutions_go_this_way_where_it_suits(
+    size: tuple[int, int],
+    strides: tuple[int, int],
+    dilation: tuple[int, int],
+    C: int,
+    F: int,
+    suits: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    rng: np.random.Generator,
+) -> None:
+    window = Window.over((9, 9), size, strides, "same", dilation)
+    x, kernel = rng.normal(size=(2, 9, 9, C)), rng.normal(size=(*size, C, F))
+    dz = rng.normal(size=(2, *window.positions, F))
+    seen = []
+    for name in ("correlate", "kernel_gradient"):
+        form = getattr(winograd, name)
+        monkeypatch.setattr(winograd, name, lambda *args, form=form: (seen.append(form), form(*args))[1])
+    monkeypatch.setattr(tiles, "at_hand", lambda: True)
+    z = correlation.correlate(x, kernel, window)
+    dW = correlation.kernel_gradient(x, dz, window)
+    assert len(seen) == 2 * suits
+    np.testing.assert_allclose(z, patches_times(x, kernel, window), rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(dW, transposed_patches_times(x, dz, window), rtol=1e-10, atol=1e-10)
