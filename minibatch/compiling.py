@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
 from numba import config, njit
@@ -14,6 +17,23 @@ T = TypeVar("T")
 # (Numba fills its config in from the environment as it loads, which a type checker cannot see.)
 PLAIN: bool = bool(vars(config)["DISABLE_JIT"])
 
+#: Files of which something is compiled into the functions of other files.
+PARTS = (
+    "atomics.py",
+    "batching/order.py",
+    "board.py",
+    "layers/kernels.py",
+    "layers/pooling.py",
+    "layers/registers.py",
+    "layers/winograd.py",
+    "losses/crossentropy.py",
+    "noise/training/kernels.py",
+    "noise/training/tiles.py",
+)
+_HERE = Path(__file__).parent
+#: What these files say, in short.
+STAMP = hashlib.sha256(b"".join((_HERE / part).read_bytes() for part in PARTS)).hexdigest()
+
 
 def compiled(function: Callable[P, T], **options: Any) -> Callable[P, T]:
     """Compile ``function``, with more of ``numba.njit``'s options, and keep the machine code on disk if it can be.
@@ -21,8 +41,14 @@ def compiled(function: Callable[P, T], **options: Any) -> Callable[P, T]:
     It lets go of Python's lock while it runs.
     """
     try:
-        return cast("Callable[P, T]", njit(cache=True, nogil=True, **options)(function))
+        made = njit(cache=True, nogil=True, **options)(function)
     except RuntimeError:
         # "cannot cache function ...: no locator available": no writable cache directory. That may
         # cost the compile time in each process; it must not cost the program.
-        return cast("Callable[P, T]", njit(nogil=True, **options)(function))
+        made = njit(nogil=True, **options)(function)
+    # Numba takes what it kept for out of date when the function's own file has changed. Here it must also be when
+    # one of those has that went into it, after an upgrade: two halves of different versions would disagree.
+    with contextlib.suppress(AttributeError):  # nothing is kept
+        kept = made._cache._cache_file
+        kept._source_stamp = kept._source_stamp, STAMP
+    return cast("Callable[P, T]", made)

@@ -5,6 +5,11 @@ and BLAS runs on one thread inside each. The pieces are the same however many th
 a place of its own; so the result is the same, bit for bit, on one processor and on eight, alone and beside other
 processes. A thread that the system runs late only finds less left to do: nobody waits for a piece that nobody has
 begun.
+
+To wake a thread takes 30 to 60 us, and two that take turns at Python's lock wake one another all the time. Work
+that is over sooner is compiled as a whole (``together``), for threads that stay awake for a moment after the last
+such work and need no lock (``board``). Where others want their processor they sleep: one that the system stops at a
+piece would be waited for (``watching``).
 """
 
 from __future__ import annotations
@@ -23,6 +28,7 @@ from numpy.typing import DTypeLike
 from minibatch import memory
 from minibatch.blas import one_blas_thread
 from minibatch.typing import Array
+from minibatch.watching import Watch, board_room
 
 Piece = TypeVar("Piece")
 
@@ -95,22 +101,34 @@ class _Helpers:
     """Threads that wait for jobs. They are made when first needed, and made again in a forked process."""
 
     def __init__(self) -> None:
-        self.jobs: SimpleQueue[_Job] = SimpleQueue()
+        self.jobs: SimpleQueue[_Job | Watch] = SimpleQueue()
         self.threads: list[threading.Thread] = []
         self.count = _as_many_as_there_are()
         self.free = threading.Lock()
         self.place = -1  # the processor that is left to their caller
+        self.watch = Watch()
 
     def call(self, job: _Job, count: int) -> None:
         """Hand a job to so many of them."""
+        self.prepare(count)
+        self.watch.end()
+        for _ in range(count):
+            self.jobs.put(job)
+
+    def call_to_watch(self, count: int, long: bool) -> None:
+        """See that so many of them watch the board."""
+        self.prepare(count)
+        for _ in range(self.watch.wanting(count, long)):
+            self.jobs.put(self.watch)
+
+    def prepare(self, count: int) -> None:
+        """Make so many of them, and keep them away from their caller."""
         while len(self.threads) < count:
             self.threads.append(threading.Thread(target=self._serve, name="minibatch", daemon=True))
             self.threads[-1].start()
             self.place = -1
         if _where is not None and (place := _where()) != self.place:
             self.leave(place)
-        for _ in range(count):
-            self.jobs.put(job)
 
     def leave(self, place: int) -> None:
         """Keep away from this processor, where the caller is at work.
@@ -204,6 +222,27 @@ def each(task: Callable[[Piece], None], pieces: Iterable[Piece]) -> None:
             _helpers.free.release()
 
 
+def together(job: Callable[..., None], cut: tuple[int, int], *arguments: Any, long: bool = False) -> None:
+    """Run a compiled job, ``job(board, cut, *arguments)``, with helpers that watch its board.
+
+    It is a function that hands its pieces to what ``board.sharing`` returned; ``cut`` is the extent of the work,
+    and that of a piece. Helpers come within a microsecond, if there was such a job a moment ago; so this is for
+    work of 20 us and more, where ``each`` is for that of 200. A ``long`` job, of half a millisecond and more, is
+    worth it to call helpers who stay away because others want their processor.
+    """
+    helpers = _helpers
+    extent, step = cut
+    helping = min(threads() - 1, -(-extent // step) // 2) if board_room().HERE else 0
+    if helping < 1 or not helpers.free.acquire(blocking=False):
+        job(board_room().empty(), cut, *arguments)  # that nobody watches
+        return
+    try:
+        helpers.call_to_watch(helping, long)
+        job(helpers.watch.board, cut, *arguments)
+    finally:
+        helpers.free.release()
+
+
 #: A sum is made of so many partial sums, or fewer: each is one thread's at a time.
 PARTS = 16
 
@@ -263,4 +302,4 @@ def elementwise(task: Callable[..., Any], *arrays: Array) -> None:
     each(lambda start: task(*(row[start : start + ELEMENTS] for row in rows)), range(0, size, ELEMENTS))
 
 
-__all__ = ["each", "elementwise", "set_threads", "summed", "threads"]
+__all__ = ["each", "elementwise", "set_threads", "summed", "threads", "together"]

@@ -8,12 +8,13 @@ import json
 import numpy as np
 import pytest
 from gradient_check import assert_same_gradient, numerical_gradient
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import minibatch as mb
 from minibatch.losses import LOSSES, Loss
+from minibatch.losses import kernels as losses_kernels
 from minibatch.losses.loss import REDUCTIONS
 from minibatch.utils.names import snake_case
 
@@ -100,6 +101,7 @@ def test_the_gradient_of_the_batch_is_the_mean_of_its_samples(
 
 @pytest.mark.parametrize("case", [c for c in cases() if c[1].absorbs and c[1].from_logits], ids=lambda c: c[0])
 @pytest.mark.parametrize("weighted", [False, True])
+@settings(deadline=None)  # the first example loads a compiled loop
 @given(seed=st.integers(0, 10**6), shape=st.sampled_from(SHAPES), size=st.sampled_from([0.1, 3.0, 30.0, 300.0]))
 def test_with_the_activation_known_the_loss_is_the_same(
     case: tuple[str, Loss, bool], weighted: bool, seed: int, shape: tuple[int, ...], size: float
@@ -115,6 +117,59 @@ def test_with_the_activation_known_the_loss_is_the_same(
     assert loss.of_batch(y, z, w, p)[0] == pytest.approx(value, rel=2e-6, abs=1e-6)
     assert loss.value(y, z, w, p) == pytest.approx(value, rel=2e-6, abs=1e-6)
     np.testing.assert_allclose(loss.of_batch(y, z, w, p)[1], gradient, rtol=1e-5, atol=1e-6)
+
+
+@settings(deadline=None)
+@given(
+    N=st.integers(1, 40),
+    K=st.integers(1, 12),
+    wide=st.booleans(),
+    size=st.sampled_from([0.1, 3.0, 300.0]),
+    reduction=st.sampled_from(["sum_over_batch_size", "mean", "mean_with_sample_weight"]),
+)
+def test_the_loops_of_sparse_crossentropy_are_its_formulas(
+    N: int, K: int, wide: bool, size: float, reduction: str
+) -> None:
+    rng = np.random.default_rng(N * K)
+    z = (rng.normal(size=(N, K)) * size).astype(np.float64 if wide else np.float32)
+    y = rng.integers(K, size=N)
+    p = mb.activations.softmax(z)
+    loss = mb.losses.SparseCategoricalCrossentropy(from_logits=True, reduction=reduction)
+    value, gradient = Loss.of_batch(loss, y, z, None, p)
+    dz = np.empty_like(z)
+    close = 1e-12 if wide else 2e-6
+    assert losses_kernels.nats(y, p, z) / N == pytest.approx(value, rel=close, abs=close)
+    assert losses_kernels.nats_and_gradient(y, p, z, N, dz) / N == pytest.approx(value, rel=close, abs=close)
+    np.testing.assert_array_equal(dz, gradient)
+    assert loss.of_batch(y, z, None, p)[0] == pytest.approx(value, rel=close, abs=close)
+    assert loss.value(y, z, None, p) == pytest.approx(value, rel=close, abs=close)
+    np.testing.assert_array_equal(loss.of_batch(y, z, None, p)[1], gradient)
+
+
+def test_what_is_no_number_shows_in_the_loss() -> None:
+    z = np.array([[np.nan, 0.0], [1.0, 0.0]])
+    p = mb.activations.softmax(z)
+    value, gradient = mb.losses.SparseCategoricalCrossentropy(from_logits=True).of_batch(
+        np.zeros(2, int), z, None, p
+    )
+    assert np.isnan(value)
+    assert np.isnan(gradient[0]).all()
+    assert np.isfinite(gradient[1]).all()
+
+
+def test_a_loss_derived_from_one_with_loops_has_its_own_formulas() -> None:
+    class Doubled(mb.losses.SparseCategoricalCrossentropy):
+        def both(self, y_true, y_pred, activated=None, differentiate=True):
+            losses, gradient = super().both(y_true, y_pred, activated, differentiate)
+            return 2 * losses, 2 * gradient if differentiate else None
+
+    z, y = np.array([[1.0, 0.0], [0.0, 3.0]]), np.array([0, 0])
+    p = mb.activations.softmax(z)
+    once = mb.losses.SparseCategoricalCrossentropy(from_logits=True)
+    twice = Doubled(from_logits=True)
+    assert twice.value(y, z, None, p) == pytest.approx(2 * once.value(y, z, None, p))
+    assert twice.of_batch(y, z, None, p)[0] == pytest.approx(2 * once.of_batch(y, z, None, p)[0])
+    np.testing.assert_allclose(twice.of_batch(y, z, None, p)[1], 2 * once.of_batch(y, z, None, p)[1])
 
 
 @CASES

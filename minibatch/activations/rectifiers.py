@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minibatch import memory
+from minibatch import memory, passes
 from minibatch.activations.activation import activation
 from minibatch.activations.erf import erf
 from minibatch.activations.squashing import hard_sigmoid, sigmoid, tanh
@@ -64,6 +64,11 @@ def _(
     if dy.nbytes >= memory.LARGE and not (negative_slope or threshold) and max_value is None:
         # dy (z > 0), as below, for a large array: in memory that is kept, and in pieces.
         dz = memory.empty(dy.shape, dy.dtype)
+        if dy.shape == z.shape and passes.take(dy, z):
+            from minibatch.activations.passes import relu_gradient
+
+            elementwise(relu_gradient, dy.reshape(-1), z.reshape(-1), dz.reshape(-1))
+            return dz
         elementwise(lambda dy, z, dz: np.multiply(dy, z > 0, out=dz), dy, z, dz)
         return dz
     above = z > threshold

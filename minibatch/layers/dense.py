@@ -2,13 +2,42 @@
 
 from __future__ import annotations
 
+import functools
+import math
+import sys
 from typing import Any
 
-from minibatch import initializers, regularizers
+import numpy as np
+
+from minibatch import initializers, memory, regularizers
+from minibatch.activations import softmax
 from minibatch.layers.layer import ActivatedLayer, Cache, positive
 from minibatch.layers.outer import Outer, outer
-from minibatch.layers.product import affine, product, sum_of_rows
+from minibatch.layers.product import TILED, affine, product, sum_of_rows
 from minibatch.typing import Array
+
+#: The softmax of up to so many outputs is a compiled loop: of more, NumPy takes several exponentials at a time.
+SHORT = 32
+#: In inference it is for so many samples: a prediction for a few need not load Numba.
+MANY = 256
+
+
+@functools.cache
+def _loops() -> Any:
+    """Return the compiled loops (``dense_kernels``); None where Numba's compiler is off."""
+    from minibatch.compiling import PLAIN
+    from minibatch.layers import dense_kernels
+
+    return None if PLAIN else dense_kernels
+
+
+def _small(a: Array, b: Array, out: Array | None = None) -> bool:
+    """Return whether a (N, I) and b (I, O) are too small for any way of multiplying them but BLAS, at once.
+
+    ``product`` finds the same, but asks more than such a product costs.
+    """
+    fits = a.ndim == 2 and a.size * b.shape[1] < TILED and a.dtype == b.dtype
+    return fits if out is None else fits and out.dtype == a.dtype and out.flags.c_contiguous
 
 
 class Dense(ActivatedLayer):
@@ -43,7 +72,7 @@ class Dense(ActivatedLayer):
     array([[6., 6.]], dtype=float32)
     """
 
-    owns_z = has_floor = True
+    owns_z = has_floor = has_softmax = True
 
     def __init__(
         self,
@@ -80,16 +109,50 @@ class Dense(ActivatedLayer):
         return self.linear_above(x, None)
 
     def linear_above(self, x: Array, least: float | None) -> tuple[Array, Cache]:
-        return affine(x, self.kernel.value, self.bias.value if self.use_bias else None, least), x
+        W, b = self.kernel.value, self.bias.value if self.use_bias else None
+        # Both ways give the same bits; so Numba, if it is not there, is not loaded for this.
+        if b is None or "numba" not in sys.modules or not _small(x, W) or _loops() is None:
+            return affine(x, W, b, least), x
+        z = x.dot(W)
+        _loops().add_bias(z, b, -math.inf if least is None else least)
+        return z, x
+
+    def linear_softmax(self, x: Array, training: bool) -> tuple[Array, Array, Cache]:
+        W = self.kernel.value
+        fits = self.use_bias and self.units <= SHORT and x.ndim == 2 and x.dtype == W.dtype
+        if not (fits and (training or len(x) >= MANY)) or _loops() is None:
+            z = self.linear(x, training)[0]
+            return softmax.function(z), z, x
+        z = product(x, W)
+        y = np.empty_like(z)
+        _loops().add_bias_softmax(z, self.bias.value, y)
+        return y, z, x
+
+    def activation_backward(self, dy: Array, z: Array, y: Array) -> Array:
+        least = self.activation.floor
+        same = dy.dtype == y.dtype == self.kernel.value.dtype and dy.shape == y.shape
+        fits = same and dy.ndim == 2 and dy.flags.c_contiguous
+        if least is None or not fits or dy.nbytes >= memory.LARGE or _loops() is None:
+            return super().activation_backward(dy, z, y)
+        dz = np.empty_like(dy)
+        _loops().above(dy, y, least, dz)
+        return dz
 
     def linear_backward(self, dz: Array, cache: Cache) -> Array:
         self.weights_backward(dz, cache)
-        return product(dz, self.kernel.value.T)
+        WT = self.kernel.value.T
+        return dz.dot(WT) if _small(dz, WT) else product(dz, WT)
 
     def weights_backward(self, dy: Array, cache: Cache) -> None:
         x, dz = cache, dy
+        dW = self.kernel.gradient
+        if _small(x, dz, dW) and len(x) > 1 and dz.flags.c_contiguous and _loops() is not None:
+            x.T.dot(dz, dW)
+            if self.use_bias:
+                _loops().sum_of_rows(dz, self.bias.gradient)
+            return
         rows, drows = _rows(x), _rows(dz)
-        product(rows.T, drows, out=self.kernel.gradient)
+        product(rows.T, drows, out=dW)
         if self.use_bias:
             sum_of_rows(drows, out=self.bias.gradient)
 

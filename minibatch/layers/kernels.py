@@ -42,12 +42,17 @@ def _plain_products(positions: int, vectors: int) -> Any:
         f: int,
         z: Array,
         m: int,
+        more: bool,
     ) -> None:
-        """Write z[m + t, f : f + width] = max(A W + bias, least), for A the patch at start + t step."""
+        """Write z[m + t, f : f + width] = max(A W + bias, least), for A the patch at start + t step.
+
+        With ``more`` it is added to what is there, in place of the bias.
+        """
         columns = slice(f, f + vectors * (VECTOR // x.itemsize))
         for t in range(positions):
             patch = np.concatenate([x[start + t * step + offset :][:run] for offset in offsets])
-            z[m + t, columns] = np.maximum(bias[columns] + patch @ W[:, columns], least)
+            before = z[m + t, columns] if more else bias[columns]
+            z[m + t, columns] = np.maximum(before + patch @ W[:, columns], least)
 
     return products
 
@@ -96,6 +101,7 @@ def _compiled_products(positions: int, vectors: int) -> Any:
         f: Any,
         z: Any,
         m: Any,
+        more: Any,
     ) -> Any:
         def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             here = context, builder, signature, arguments
@@ -105,9 +111,15 @@ def _compiled_products(positions: int, vectors: int) -> Any:
             F = builder.extract_value(W_.shape, 1)
             add, times, at = builder.add, builder.mul, lambda base, place: builder.gep(base, [place])
             tile = Tile(context, builder, x.dtype, positions, vectors, f, F)
-            before = tile.load(at(bias_.data, f))
-            for t in tile.rows:
-                tile.begin(t, before)
+            to = [at(z_.data, add(times(add(m, I64(t)), F), f)) for t in tile.rows]
+            with builder.if_else(arguments[11]) as (then, otherwise):
+                with then:
+                    for t in tile.rows:
+                        tile.begin(t, tile.load(to[t]))
+                with otherwise:
+                    before = tile.load(at(bias_.data, f))
+                    for t in tile.rows:
+                        tile.begin(t, before)
             with cgutils.for_range(builder, builder.extract_value(offsets_.shape, 0)) as outer:
                 first = add(start, builder.load(at(offsets_.data, outer.index)))
                 k = times(outer.index, run)
@@ -117,10 +129,10 @@ def _compiled_products(positions: int, vectors: int) -> Any:
                     for t in tile.rows:
                         tile.add(t, at(number, times(step, I64(t))), W_k)
             for t in tile.rows:
-                tile.write(t, at(z_.data, add(times(add(m, I64(t)), F), f)), floor)
+                tile.write(t, to[t], floor)
             return context.get_dummy_value()
 
-        return types.void(x, start, step, offsets, run, W, bias, least, f, z, m), emit
+        return types.void(x, start, step, offsets, run, W, bias, least, f, z, m, more), emit
 
     return products
 
@@ -195,12 +207,14 @@ def correlate(
     positions: tuple[int, int, int],
     filters: tuple[int, int],
     z: Array,
+    more: bool,
 ) -> None:
     """Write z (N OH OW, F): the patches of x, times W (K, F), plus the bias (F,); and ``least`` where that is more.
 
     Position (n, p, q) of ``positions`` (N, OH, OW) is at n, p, q times the three ``strides`` in x. Where OW is no
     multiple of a tile's rows, some positions are written twice. ``filters`` are the first to be written and the
-    one after the last, both multiples of a tile's width unless they are F.
+    one after the last, both multiples of a tile's width unless they are F. With ``more`` the products are added to
+    what is there, in place of the bias.
     """
     (N, OH, OW), (image, row, step) = positions, strides
     lanes = VECTOR // x.itemsize
@@ -211,20 +225,22 @@ def correlate(
                 wide, begun = filters[1] - f > lanes, 0
                 while begun < OW:
                     rows = rows_of_tile(OW, begun)
+                    if more and begun + rows > OW:  # positions are written twice, but must not be added twice
+                        rows = 4 if OW - begun >= 4 else 1
                     q = min(begun, OW - rows)
                     start = n * image + p * row + q * step
                     if rows == ROWS and wide:
-                        products_most(x, start, step, offsets, run, W, bias, least, f, z, m + q)
+                        products_most(x, start, step, offsets, run, W, bias, least, f, z, m + q, more)
                     elif rows == ROWS:
-                        narrow_products_most(x, start, step, offsets, run, W, bias, least, f, z, m + q)
+                        narrow_products_most(x, start, step, offsets, run, W, bias, least, f, z, m + q, more)
                     elif rows == 4 and wide:
-                        products_4(x, start, step, offsets, run, W, bias, least, f, z, m + q)
+                        products_4(x, start, step, offsets, run, W, bias, least, f, z, m + q, more)
                     elif rows == 4:
-                        narrow_products_4(x, start, step, offsets, run, W, bias, least, f, z, m + q)
+                        narrow_products_4(x, start, step, offsets, run, W, bias, least, f, z, m + q, more)
                     elif wide:
-                        products_1(x, start, step, offsets, run, W, bias, least, f, z, m + q)
+                        products_1(x, start, step, offsets, run, W, bias, least, f, z, m + q, more)
                     else:
-                        narrow_products_1(x, start, step, offsets, run, W, bias, least, f, z, m + q)
+                        narrow_products_1(x, start, step, offsets, run, W, bias, least, f, z, m + q, more)
                     begun = q + rows
 
 

@@ -260,15 +260,17 @@ class ActivatedLayer(Layer):
     #: Whether the z that ``linear`` returns is an array of its own, which the activation may write over: not x, nor
     #: a part of the cache. A class that defines ``linear`` says so itself.
     owns_z: ClassVar[bool] = False
-    #: Whether a ``linear_above`` goes with ``linear``. A class that defines ``linear`` says so itself.
+    #: Whether a ``linear_above``, and a ``linear_softmax``, goes with ``linear``. A class that defines ``linear``
+    #: says so itself.
     has_floor: ClassVar[bool] = False
+    has_softmax: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         # A promise is about one ``linear``: it holds from the class that defines that on, not for another one.
         classes = cls.__mro__
         down_to = next(k for k, base in enumerate(classes) if "linear" in vars(base))
-        for promise in ("owns_z", "has_floor"):
+        for promise in ("owns_z", "has_floor", "has_softmax"):
             made = (vars(base)[promise] for base in classes[: down_to + 1] if promise in vars(base))
             setattr(cls, promise, next(made, False))
 
@@ -284,6 +286,10 @@ class ActivatedLayer(Layer):
         """Return (max(z, least), cache), in one pass: what ReLU makes of z needs none of its own."""
         raise TypeError(f"{type(self).__name__} has no linear_above(x, least).")
 
+    def linear_softmax(self, x: Array, training: bool) -> tuple[Array, Array, Cache]:
+        """Return (softmax(z), z, cache), the first two in one pass."""
+        raise TypeError(f"{type(self).__name__} has no linear_softmax(x, training).")
+
     def linear_backward(self, dz: Array, cache: Cache) -> Array:
         """Write the weights' gradients; return dx."""
         raise TypeError(f"{type(self).__name__} must define linear_backward(dz, cache).")
@@ -292,16 +298,24 @@ class ActivatedLayer(Layer):
         self.linear_backward(dy, cache)
 
     def forward(self, x: Array, training: bool = False) -> tuple[Array, Cache]:
-        if self.has_floor and self.activation.floor is not None and "linear" not in vars(self):
-            y, cache = self.linear_above(x, self.activation.floor)
+        activation = self.activation
+        if self.has_floor and activation.floor is not None and "linear" not in vars(self):
+            y, cache = self.linear_above(x, activation.floor)
             return y, (cache, y, y)  # the gradient may look at y in place of z: see Activation.floor
+        if self.has_softmax and activation is activations.softmax and "linear" not in vars(self):
+            y, z, cache = self.linear_softmax(x, training)
+            return y, (cache, z, y)
         z, cache = self.linear(x, training)
-        y = self.activation.over(z) if self.owns_z else self.activation.function(z)
+        y = activation.over(z) if self.owns_z else activation.function(z)
         return y, (cache, z, y)
+
+    def activation_backward(self, dy: Array, z: Array, y: Array) -> Array:
+        """Return dz from dy, for what ``forward`` put into its cache."""
+        return self.activation.backward(dy, z, y)
 
     def backward(self, dy: Array, cache: Cache) -> Array:
         linear_cache, z, y = cache
-        return self.linear_backward(self.activation.backward(dy, z, y), linear_cache)
+        return self.linear_backward(self.activation_backward(dy, z, y), linear_cache)
 
 
 def _written(value: Any) -> Any:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 import numpy as np
 
-from minibatch import memory
+from minibatch import memory, passes
 from minibatch.layers.layer import Cache, Layer, one_of
-from minibatch.layers.window import Window, blocks, channels_last, integers, window_over
+from minibatch.layers.window import Window, blocks, channels_last, integers, layout, window_over
 from minibatch.parallel import each
 from minibatch.typing import Array, IntOrPair
+
+#: The winner of a window in which an entry is no number: none. Windows of so many entries are left to NumPy.
+NOBODY = 255
 
 
 class Pooling(Layer):
@@ -66,12 +70,14 @@ class MaxPooling(Pooling):
     """
 
     def pool(self, x: Array) -> tuple[Array, Cache]:
-        # The largest over the window's entries, one whole image of entries at a time: h * w passes over
-        # contiguous channels beat one pass over a six-axis view.
         window = self.window
         padded = window.pad(x, value=-np.inf)
-        first, *rest = window.entries
         y = memory.empty((len(x), *window.positions, x.shape[-1]), x.dtype)
+        if math.prod(window.size) < NOBODY and passes.take(padded):
+            return y, (padded, y, self._pool_in_one_pass(padded, y))
+        # The largest over the window's entries, one whole image of entries at a time: h * w passes over
+        # contiguous channels beat one pass over a six-axis view.
+        first, *rest = window.entries
 
         def largest(few: slice) -> None:
             most = y[few]
@@ -80,12 +86,15 @@ class MaxPooling(Pooling):
                 np.maximum(most, window.seen_from(padded[few], i, j), out=most)
 
         each(largest, blocks(len(x), padded[:1].nbytes))
-        return y, (padded, y)
+        return y, (padded, y, None)
 
     def pool_backward(self, dy: Array, cache: Cache) -> Array:
-        padded, y = cache
+        padded, y, winners = cache
         window = self.window
         dx = memory.empty(padded.shape, dy.dtype)
+        if winners is not None and dy.shape == y.shape and dy.dtype == y.dtype and dy.flags.carray:
+            self._send_back_in_one_pass(dy, winners, dx)
+            return window.crop(dx)
 
         def send_back(few: slice) -> None:
             here, waiting = (memory.scratch(name, y[few].shape, bool) for name in ("here", "waiting"))
@@ -104,6 +113,37 @@ class MaxPooling(Pooling):
         each(send_back, blocks(len(y), padded[:1].nbytes))
         return window.crop(dx)
 
+    def _pool_in_one_pass(self, padded: Array, y: Array) -> Array:
+        """Write y; return which of its window's entries each was, (N, OH, OW, C)."""
+        from minibatch.layers.passes import largest
+
+        winners = memory.empty(y.shape, np.uint8)
+        strides, offsets = layout(self.window, y.shape[-1])
+
+        def write(few: slice) -> None:
+            to = y[few]
+            rows = to.reshape(-1), winners[few].reshape(-1)
+            largest(padded[few].reshape(-1), strides, offsets, to.shape[:3], to.shape[3], *rows)
+
+        each(write, blocks(len(y), padded[:1].nbytes))
+        return winners
+
+    def _send_back_in_one_pass(self, dy: Array, winners: Array, dx: Array) -> None:
+        """Write dx for dy and what ``_pool_in_one_pass`` returned."""
+        from minibatch.layers.passes import to_the_largest
+
+        apart = self.window.apart
+        strides, offsets = layout(self.window, dy.shape[-1])
+
+        def write(few: slice) -> None:
+            d, to = dy[few], dx[few]
+            if not self.window.covers:
+                to.fill(0)
+            rows = d.reshape(-1), winners[few].reshape(-1)
+            to_the_largest(*rows, strides, offsets, d.shape[:3], d.shape[3], apart, to.reshape(-1))
+
+        each(write, blocks(len(dy), dx[:1].nbytes))
+
 
 class AveragePooling(Pooling):
     """The mean of the pixels in each window of each channel; the padding is not counted."""
@@ -115,19 +155,32 @@ class AveragePooling(Pooling):
         self.seen = self.window.patches(ones).sum(axis=(3, 4))[0]
 
     def pool(self, x: Array) -> tuple[Array, Cache]:
-        padded = self.window.pad(x)
-        y = np.zeros((len(x), *self.window.positions, x.shape[-1]), dtype=x.dtype)
-        for i, j in self.window.entries:
-            y += self.window.seen_from(padded, i, j)
-        y /= self.seen
+        window = self.window
+        padded = window.pad(x)
+        y = memory.empty((len(x), *window.positions, x.shape[-1]), x.dtype)
+
+        def average(few: slice) -> None:
+            total = y[few]
+            total.fill(0)
+            for i, j in window.entries:
+                total += window.seen_from(padded[few], i, j)
+            total /= self.seen
+
+        each(average, blocks(len(x), padded[:1].nbytes))
         return y, None
 
     def pool_backward(self, dy: Array, cache: Cache) -> Array:
-        share = (dy / self.seen).astype(dy.dtype, copy=False)
-        dx = np.zeros((len(dy), *self.window.padded, dy.shape[-1]), dtype=dy.dtype)
-        for i, j in self.window.entries:
-            self.window.seen_from(dx, i, j)[...] += share
-        return self.window.crop(dx)
+        window = self.window
+        dx = memory.empty((len(dy), *window.padded, dy.shape[-1]), dy.dtype)
+
+        def send_back(few: slice) -> None:
+            share = (dy[few] / self.seen).astype(dy.dtype, copy=False)
+            dx[few] = 0
+            for i, j in window.entries:
+                window.seen_from(dx[few], i, j)[...] += share
+
+        each(send_back, blocks(len(dy), dx[:1].nbytes))
+        return window.crop(dx)
 
 
 class MaxPooling1D(MaxPooling):

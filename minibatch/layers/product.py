@@ -20,9 +20,10 @@ LARGE = 1 << 23
 #: very large product have so many multiplications; small ones would lay their operands out again too often.
 FEWEST, PIECE = 6, 1 << 25
 #: From so many multiplications on compiled loops (``tiles``) multiply, where they are at hand: BLAS first lays its
-#: operands out anew. But the loops go through whole columns of b, and these stay in the processor's cache up to so
-#: many rows only.
-TILED, LONG = 1 << 19, 4096
+#: operands out anew.
+TILED = 1 << 19
+#: Of so many samples the transposed, in and out, costs less than the loops save.
+FEW = 256
 #: Rows of ones are kept up to this length.
 KEPT = 4096
 #: Pieces are cut at multiples of so many rows or columns, which is what BLAS works through at a time.
@@ -37,9 +38,7 @@ def affine(x: Array, W: Array, bias: Array | None, least: float | None = None) -
     >>> affine(np.array([[1.0, -1.0]]), np.eye(2), np.array([1.0, 0.5]), least=0.0)
     array([[2., 0.]])
     """
-    fits = (
-        x.ndim == 2 and x.flags.c_contiguous and x.shape[1] <= LONG and (bias is None or bias.shape == W.shape[1:])
-    )
+    fits = x.ndim == 2 and x.flags.c_contiguous and (bias is None or bias.shape == W.shape[1:])
     if fits and _in_tiles(x, W, bias):
         z = memory.empty((len(x), W.shape[1]), x.dtype)
         tiles.product(x, W, z, bias, least)
@@ -70,12 +69,13 @@ def product(a: Array, b: Array, out: Array | None = None) -> Array:
         return np.matmul(a, b, out=out)
     if (out is None or out.shape == (len(a), b.shape[1])) and _in_tiles(a, b, out):
         z = memory.empty((len(a), b.shape[1]), a.dtype) if out is None else out
-        if a.flags.c_contiguous and a.shape[1] <= LONG:
+        if not b.flags.c_contiguous:
+            tiles.product_with_transposed(a, b.T, z)
+        elif a.flags.c_contiguous:
             tiles.product(a, b, z)
-            return z
-        if a.flags.f_contiguous:
+        else:
             tiles.transposed_product(a.T, b, z)
-            return z
+        return z
     if work < LARGE:
         if out is None or (a.dtype == b.dtype == out.dtype and out.flags.c_contiguous):
             # The same call of BLAS as np.matmul's, which takes some time to prepare it.
@@ -102,8 +102,11 @@ def _in_tiles(a: Array, b: Array, *others: Array | None) -> bool:
     # The loops look at no shape: what does not fit goes to NumPy, which says so.
     if a.size * b.shape[1] < TILED or b.ndim != 2 or a.shape[-1] != len(b):
         return False
-    arrays = [b, *(array for array in others if array is not None)]
-    return all(array.flags.c_contiguous for array in arrays) and tiles.take(a, *arrays)
+    # x W, dW = x' dz, or dx = dz W': one of the two may be the transposed of what lies in memory.
+    whole = a.flags.c_contiguous or (a.flags.f_contiguous and b.flags.c_contiguous)
+    whole = whole and (b.flags.c_contiguous or (b.flags.f_contiguous and len(a) <= FEW))
+    given = [array for array in others if array is not None]
+    return whole and all(array.flags.c_contiguous for array in given) and tiles.take(a, b, *given)
 
 
 def sum_of_rows(x: Array, out: Array) -> Array:

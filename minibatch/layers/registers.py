@@ -2,8 +2,7 @@
 
 Numba compiles a loop as LLVM sees fit, which for a product of matrices is a third of what the processor can do.
 Where that matters, the innermost loop is written with these: a few columns of a matrix as vectors, and a tile of
-sums that stay in registers from the first product to the last. Importing this module imports Numba. (Numba keeps
-compiled functions by the file that they stand in: after a change here, touch the files that use it.)
+sums that stay in registers from the first product to the last. Importing this module imports Numba.
 """
 
 from __future__ import annotations

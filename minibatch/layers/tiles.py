@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from minibatch import memory
 from minibatch.layers.window import Window
-from minibatch.parallel import PARTS, each, summed
+from minibatch.parallel import PARTS, each, summed, together
 from minibatch.typing import Array
 
 #: The multiplications of a piece, at least: some times what a call takes, and a thread to wake.
@@ -26,9 +26,12 @@ WORK = 1 << 22
 POSITIONS = 1 << 7
 #: The bytes of a piece's images, at most, so that they stay in the processor's cache; but at least one image.
 BYTES = 1 << 19
-#: A product of so many multiplications takes a sixth of a millisecond, some times what it takes to wake a thread:
-#: from there on it is cut, into no fewer than ``FEWEST`` pieces, so that a thread that comes late has its share.
-LARGE, FEWEST = 1 << 24, 6
+#: A product of so many multiplications takes 20 us, some times what it takes to share it with a thread that is
+#: awake: from there on it is cut, into no fewer than ``FEWEST`` pieces, so that a thread that comes late has its
+#: share; a very large one, into pieces of so many multiplications.
+LARGE, FEWEST, PIECE = 1 << 21, 8, 1 << 24
+#: From so many on it takes half a millisecond and longer.
+LONG = 1 << 27
 #: The columns of so many samples stay in the processor's cache, those of many more do not.
 MANY = 256
 
@@ -67,7 +70,7 @@ def correlate(
     def multiply(few: slice) -> None:
         some = z[few]
         kernels.correlate(
-            _padded(x[few], window), *layout, W, b, floor, some.shape[:3], (0, F), some.reshape(-1, F)
+            _padded(x[few], window), *layout, W, b, floor, some.shape[:3], (0, F), some.reshape(-1, F), False
         )
 
     each(multiply, pieces(x, window, F))
@@ -112,59 +115,53 @@ def product(x: Array, W: Array, z: Array, bias: Array | None = None, least: floa
     It is a convolution, of N pixels in a row with a window of one. A large product is cut along its rows or its
     columns, whichever are more.
     """
-    from minibatch.layers import kernels
+    from minibatch.layers import product_kernels as kernels
 
     (N, C), F = x.shape, W.shape[1]
-    pixels, layout = x.reshape(-1), ((0, 0, C), _HERE, C)
     b, floor = _zeros(F, x.dtype) if bias is None else bias, _floor(least, x.dtype)
+    across = F > N
+    cut = _cut(F, N * C * F, 2 * kernels.VECTOR // x.itemsize) if across else _cut(N, N * C * F, kernels.ROWS)
+    together(kernels.product, cut, x, W, b, floor, kernels.HERE, across, z, long=N * C * F >= LONG)
 
-    def multiply(piece: tuple[slice, tuple[int, int]]) -> None:
-        rows, columns = piece
-        some = z[rows]
-        kernels.correlate(pixels[rows.start * C :], *layout, W, b, floor, (1, 1, len(some)), columns, some)
 
-    if F > N:
-        grain = 2 * kernels.VECTOR // x.itemsize
-        each(multiply, [(slice(0, N), (s.start, s.stop)) for s in _shares(F, N * C * F, grain)])
-    else:
-        each(multiply, [(rows, (0, F)) for rows in _shares(N, N * C * F, kernels.ROWS)])
+def product_with_transposed(dz: Array, W: Array, dx: Array) -> None:
+    """Write dx = dz W', of C-contiguous dz (N, F) and W (C, F): as the transposed of W dz'.
+
+    So the numbers that lie side by side in W are the ones that a tile takes one after the other.
+    """
+    turned = memory.scratch("turned", dx.shape[::-1], dx.dtype)
+    product(W, np.ascontiguousarray(dz.T), turned)
+    dx[...] = turned.T
 
 
 def transposed_product(x: Array, dz: Array, dW: Array) -> None:
     """Write dW = x' dz, of C-contiguous x (N, C) and dz (N, F): ``MANY`` samples after another."""
-    from minibatch.layers import kernels
+    from minibatch.layers import product_kernels as kernels
 
-    (N, C), F = x.shape, dz.shape[1]
-    pixels = x.reshape(-1)
-
-    def multiply(rows: slice) -> None:
-        some = dW[rows]
-        for start in range(0, N, MANY):
-            few = dz[start : start + MANY]
-            here = pixels[start * C + rows.start :]
-            kernels.kernel_gradient(here, (0, 0, C), _HERE, len(some), few, (1, 1, len(few)), some, start > 0)
-
-    each(multiply, _shares(C, N * C * F, kernels.ROWS))
+    work = x.size * dz.shape[1]
+    cut = _cut(x.shape[1], work, kernels.ROWS)
+    together(kernels.transposed_product, cut, x, dz, kernels.HERE, MANY, dW, long=work >= LONG)
 
 
-def _shares(extent: int, work: int, grain: int) -> list[slice]:
-    """Return how to cut so many rows, or columns, whose products are so many multiplications."""
-    count = 1 if work < LARGE else max(FEWEST, work // LARGE)
-    step = -(-extent // (count * grain)) * grain
-    return [slice(start, min(start + step, extent)) for start in range(0, extent, step)]
+def _cut(extent: int, work: int, grain: int) -> tuple[int, int]:
+    """Return how to cut so many rows, or columns, of so many multiplications: the extent, and that of a piece."""
+    count = 1 if work < LARGE else max(FEWEST, work // PIECE)
+    return extent, -(-extent // (count * grain)) * grain
 
 
 def pieces(x: Array, window: Window, F: int) -> list[slice]:
-    """Return how to cut a batch into slices of whole images: at most ``PARTS``, or more where they are large."""
+    """Return how to cut a batch into slices of whole images."""
+    few = images(x, window, F)
+    return [slice(start, start + few) for start in range(0, len(x), few)]
+
+
+def images(x: Array, window: Window, F: int) -> int:
+    """Return how many images a piece has, so that there are at most ``PARTS``, or more where images are large."""
     N, C = len(x), x.shape[-1]
     work = math.prod(window.positions) * math.prod(window.size) * C * F
-    count = max(1, min(PARTS, N * work // WORK, N * math.prod(window.positions) // POSITIONS))
-    few = max(1, min(-(-N // count), BYTES // (math.prod(window.padded) * C * x.itemsize)))
-    return [slice(start, start + few) for start in range(0, N, few)]
-
-
-#: The patch of a window of one pixel begins, and ends, where it is.
-_HERE = np.zeros(1, np.intp)
+    count: int = max(1, min(PARTS, N * work // WORK, N * math.prod(window.positions) // POSITIONS))
+    most: int = BYTES // (math.prod(window.padded) * C * x.itemsize)
+    return max(1, min(-(-N // count), most))
 
 
 @functools.lru_cache(maxsize=64)

@@ -20,11 +20,15 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from minibatch.atomics import add
+from minibatch.board import Board, Cut, sharing
 from minibatch.compiling import PLAIN, compiled
 from minibatch.layers import kernels
 from minibatch.layers.registers import I64, VECTOR, Columns, array, integer
 from minibatch.layers.winograd import A, B, G
 from minibatch.typing import Array
+
+Numbers = npt.NDArray[np.int64]
 
 
 def _plain_transform(M: npt.NDArray[np.float64]) -> Any:
@@ -141,52 +145,55 @@ def patch(x: Array, n: int, top: int, left: int, size: int, corner: Array) -> No
 
 
 @compiled
+def place(t: int, tiles: tuple[int, int], turn: tuple[int, int]) -> tuple[int, int, int]:
+    """Return the image, the row and the column where tile t of a turn begins, ``tiles`` (down, across) an image."""
+    down, across = tiles
+    row = turn[0] + t // across
+    return row // down, 2 * (row % down), 2 * (t % across)
+
+
+@compiled
 def transform_patches(
     x: Array, pads: tuple[int, int], tiles: tuple[int, int], turn: tuple[int, int], V: Array, corner: Array
 ) -> None:
-    """Write V (16, T C): B' d B of the patches of these tiles, ``tiles`` (down, across) of each image."""
-    (_, H, W, C), (down, across) = x.shape, tiles
+    """Write V (16, T C): B' d B of the patches of these tiles."""
+    _, H, W, C = x.shape
     pixels, places, far = x.reshape(-1), V.reshape(-1), V.shape[1]
-    for t in range((turn[1] - turn[0]) * across):
-        row = turn[0] + t // across
-        n, top, left = row // down, 2 * (row % down) - pads[0], 2 * (t % across) - pads[1]
-        if 0 <= top <= H - 4 and 0 <= left <= W - 4:
-            at = ((n * H + top) * W + left) * C
-            transform_patch(pixels, at, (W * C, C), C, places, t * C, (4 * far, far), -np.inf)
-        else:
+    for t in range((turn[1] - turn[0]) * tiles[1]):
+        n, p, q = place(t, tiles, turn)
+        top, left = p - pads[0], q - pads[1]
+        d, at, row = pixels, ((n * H + top) * W + left) * C, W * C
+        if not (0 <= top <= H - 4 and 0 <= left <= W - 4):
             patch(x, n, top, left, 4, corner)
-            transform_patch(corner, 0, (4 * C, C), C, places, t * C, (4 * far, far), -np.inf)
+            d, at, row = corner, 0, 4 * C
+        transform_patch(d, at, (row, C), C, places, t * C, (4 * far, far), -np.inf)
 
 
 @compiled
 def transform_errors(dz: Array, tiles: tuple[int, int], turn: tuple[int, int], E: Array, corner: Array) -> None:
     """Write E (16, T F): A dz A' of these tiles."""
-    (_, OH, OW, F), (down, across) = dz.shape, tiles
+    _, OH, OW, F = dz.shape
     numbers, places, far = dz.reshape(-1), E.reshape(-1), E.shape[1]
-    for t in range((turn[1] - turn[0]) * across):
-        row = turn[0] + t // across
-        n, p, q = row // down, 2 * (row % down), 2 * (t % across)
-        if p <= OH - 2 and q <= OW - 2:
-            at = ((n * OH + p) * OW + q) * F
-            transform_error(numbers, at, (OW * F, F), F, places, t * F, (4 * far, far), -np.inf)
-        else:
+    for t in range((turn[1] - turn[0]) * tiles[1]):
+        n, p, q = place(t, tiles, turn)
+        dY, at, row = numbers, ((n * OH + p) * OW + q) * F, OW * F
+        if p > OH - 2 or q > OW - 2:
             patch(dz, n, p, q, 2, corner)
-            transform_error(corner, 0, (2 * F, F), F, places, t * F, (4 * far, far), -np.inf)
+            dY, at, row = corner, 0, 2 * F
+        transform_error(dY, at, (row, F), F, places, t * F, (4 * far, far), -np.inf)
 
 
 @compiled
 def finish(P: Array, tiles: tuple[int, int], turn: tuple[int, int], least: float, z: Array, corner: Array) -> None:
     """Write these tiles of z: max(A' P A, least)."""
-    (_, OH, OW, F), (down, across) = z.shape, tiles
+    _, OH, OW, F = z.shape
     places, numbers, far = P.reshape(-1), z.reshape(-1), P.shape[1]
-    for t in range((turn[1] - turn[0]) * across):
-        row = turn[0] + t // across
-        n, p, q = row // down, 2 * (row % down), 2 * (t % across)
-        if p <= OH - 2 and q <= OW - 2:
-            to = ((n * OH + p) * OW + q) * F
-            finish_products(places, t * F, (4 * far, far), F, numbers, to, (OW * F, F), least)
-        else:
-            finish_products(places, t * F, (4 * far, far), F, corner, 0, (2 * F, F), least)
+    for t in range((turn[1] - turn[0]) * tiles[1]):
+        n, p, q = place(t, tiles, turn)
+        whole = p <= OH - 2 and q <= OW - 2
+        Y, to, row = (numbers, ((n * OH + p) * OW + q) * F, OW * F) if whole else (corner, 0, 2 * F)
+        finish_products(places, t * F, (4 * far, far), F, Y, to, (row, F), least)
+        if not whole:
             for i in range(min(2, OH - p)):
                 for j in range(min(2, OW - q)):
                     for f in range(F):
@@ -203,31 +210,44 @@ def transform_kernels(kernel: Array, U: Array) -> None:
 
 
 @compiled
-def gather_sums(S: Array, dW: Array) -> None:
-    """Write dW (3, 3, C, F): G' S G, of S (4, 4, C, F)."""
-    every = dW.shape[2] * dW.shape[3]
-    finish_sums(S.reshape(-1), 0, (4 * every, every), every, dW.reshape(-1), 0, (3 * every, every), -np.inf)
+def enter(taken: Numbers) -> int:
+    """Return a room in which no other thread is; ``taken`` counts those who are in each."""
+    room = 0
+    if not PLAIN:  # then there are no other threads
+        while add(taken, room, 1):
+            add(taken, room, -1)
+            room = (room + 1) % len(taken)
+    return room
 
 
 @compiled
-def correlate(
+def leave(taken: Numbers, room: int) -> None:
+    """Let another thread have the room."""
+    if not PLAIN:
+        add(taken, room, -1)
+
+
+@compiled
+def _part_of_correlation(
     x: Array,
     pads: tuple[int, int],
     U: Array,
     bias: Array,
+    nothing: Array,
     least: float,
+    here: kernels.Offsets,
     rows: int,
-    room: Array,
+    rooms: Array,
+    taken: Numbers,
     z: Array,
+    start: int,
+    stop: int,
 ) -> None:
-    """Write z (N, OH, OW, F): x correlated with the kernel of which U (16, C, F) is the transform.
-
-    ``rows`` of tiles are transformed, multiplied and transformed back a turn, in the memory ``room``.
-    """
+    x, z = x[start:stop], z[start:stop]
     (N, OH, OW, F), C = z.shape, x.shape[3]
     down, across = (OH + 1) // 2, (OW + 1) // 2
-    V, P, corner = divide(room, rows * across, C, F)
-    nothing, here = np.zeros_like(bias), np.zeros(1, np.intp)
+    room, no_floor = enter(taken), z.dtype.type(-np.inf)
+    V, P, corner = divide(rooms[room], rows * across, C, F)
     for first in range(0, N * down, rows):
         turn = (first, min(first + rows, N * down))
         T = (turn[1] - first) * across
@@ -235,17 +255,57 @@ def correlate(
         for k in range(16):
             # A number b at i = j = 1 comes out as b everywhere: that is where the bias goes.
             before, P_k = bias if k == 5 else nothing, P[k, : T * F].reshape(T, F)
-            kernels.correlate(V[k], (0, 0, C), here, C, U[k], before, -np.inf, (1, 1, T), (0, F), P_k)
+            kernels.correlate(V[k], (0, 0, C), here, C, U[k], before, no_floor, (1, 1, T), (0, F), P_k, False)
         finish(P, (down, across), turn, least, z, corner)
+    leave(taken, room)
+
+
+_share_correlation = sharing(_part_of_correlation)
 
 
 @compiled
-def kernel_gradient(x: Array, pads: tuple[int, int], dz: Array, rows: int, room: Array, S: Array) -> None:
-    """Write S (16, C, F): the sum over all tiles of V' E, of which G' S G is the kernel's gradient."""
+def correlate(
+    board: Board,
+    cut: Cut,
+    x: Array,
+    pads: tuple[int, int],
+    U: Array,
+    bias: Array,
+    nothing: Array,
+    least: float,
+    here: kernels.Offsets,
+    rows: int,
+    rooms: Array,
+    taken: Numbers,
+    z: Array,
+) -> None:
+    """Write z (N, OH, OW, F): x correlated with the kernel of which U (16, C, F) is the transform.
+
+    ``rows`` of tiles are transformed, multiplied and transformed back a turn, in one of the ``rooms``. ``nothing``
+    is a bias of zeros, and ``here`` the offset of a window of one pixel.
+    """
+    _share_correlation(board, cut, (x, pads, U, bias, nothing, least, here, rows, rooms, taken, z))
+
+
+@compiled
+def _part_of_sums(
+    x: Array,
+    pads: tuple[int, int],
+    dz: Array,
+    here: kernels.Offsets,
+    rows: int,
+    few: int,
+    rooms: Array,
+    taken: Numbers,
+    parts: Array,
+    start: int,
+    stop: int,
+) -> None:
+    x, dz, S = x[start:stop], dz[start:stop], parts[start // few]
     (N, OH, OW, F), C = dz.shape, x.shape[3]
     down, across = (OH + 1) // 2, (OW + 1) // 2
-    V, E, corner = divide(room, rows * across, C, F)
-    here = np.zeros(1, np.intp)
+    room = enter(taken)
+    V, E, corner = divide(rooms[room], rows * across, C, F)
     for first in range(0, N * down, rows):
         turn = (first, min(first + rows, N * down))
         T = (turn[1] - first) * across
@@ -254,3 +314,46 @@ def kernel_gradient(x: Array, pads: tuple[int, int], dz: Array, rows: int, room:
         for k in range(16):
             E_k = E[k, : T * F].reshape(T, F)
             kernels.kernel_gradient(V[k], (0, 0, C), here, C, E_k, (1, 1, T), S[k], first > 0)
+    leave(taken, room)
+
+
+_share_sums = sharing(_part_of_sums)
+
+
+@compiled
+def sums(
+    board: Board,
+    cut: Cut,
+    x: Array,
+    pads: tuple[int, int],
+    dz: Array,
+    here: kernels.Offsets,
+    rows: int,
+    rooms: Array,
+    taken: Numbers,
+    parts: Array,
+) -> None:
+    """Write for each few images S (16, C, F), the sum over their tiles of V' E, into ``parts``."""
+    _share_sums(board, cut, (x, pads, dz, here, rows, cut[1], rooms, taken, parts))
+
+
+@compiled
+def _part_of_gradient(parts: Array, dW: Array, start: int, stop: int) -> None:
+    every = dW.size // 9
+    for k in range(16):
+        total = parts[0].reshape(-1)[k * every + start : k * every + stop]
+        for part in range(1, len(parts)):
+            more = parts[part].reshape(-1)[k * every + start : k * every + stop]
+            for i in range(stop - start):
+                total[i] += more[i]
+    S = parts[0].reshape(-1)
+    finish_sums(S, start, (4 * every, every), stop - start, dW.reshape(-1), start, (3 * every, every), -np.inf)
+
+
+_share_gradient = sharing(_part_of_gradient)
+
+
+@compiled
+def kernel_gradient(board: Board, cut: Cut, parts: Array, dW: Array) -> None:
+    """Write dW (3, 3, C, F): G' S G, for S the sum of the parts, which is made where the first of them is."""
+    _share_gradient(board, cut, (parts, dW))

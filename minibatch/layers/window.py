@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from minibatch import memory
 from minibatch.typing import Array
@@ -109,6 +110,12 @@ class Window:
         """Whether no pixel is seen from two positions."""
         return self.strides[0] >= self.reach[0] and self.strides[1] >= self.reach[1]
 
+    @cached_property
+    def covers(self) -> bool:
+        """Whether every pixel is seen, the padding counted, and from one position only."""
+        ends = tuple(n * s for n, s in zip(self.positions, self.strides, strict=True))
+        return self.strides == self.size == self.reach and ends == self.padded
+
     def pad(self, x: Array, value: float = 0.0) -> Array:
         """Return x (N, H, W, C) with the padding around it; x itself when there is none."""
         if self.padded == self.image:
@@ -167,6 +174,23 @@ def _pads(padding: str, extent: int, reach: int, stride: int) -> Pair:
         total = max((positions - 1) * stride + reach - extent, 0)
         return total // 2, total - total // 2
     return (reach - 1, 0) if padding == "causal" else (0, 0)
+
+
+@cache
+def layout(window: Window, C: int) -> tuple[tuple[int, int, int], npt.NDArray[np.intp]]:
+    """Return, for padded images of C channels as one row of numbers, where a window's entries are.
+
+    How far it is from one image's window to the next one's, one down, one across; and from a window's beginning to
+    each of its entries.
+
+    Examples
+    --------
+    >>> layout(Window.over((4, 6), (2, 2), (2, 2), "valid"), C=10)
+    ((240, 120, 20), array([ 0, 10, 60, 70]))
+    """
+    (H, W), (h, w), (sy, sx), (dy, dx) = window.padded, window.size, window.strides, window.dilation
+    offsets = (np.arange(h)[:, None] * dy * W + np.arange(w) * dx) * C
+    return (H * W * C, sy * W * C, sx * C), offsets.ravel()
 
 
 def blocks(samples: int, bytes_each: int, block: int | None = None) -> Iterator[slice]:

@@ -30,7 +30,7 @@ import numpy as np
 from minibatch import memory
 from minibatch.layers import tiles
 from minibatch.layers.window import Window
-from minibatch.parallel import each, summed
+from minibatch.parallel import PARTS, threads, together
 from minibatch.typing import Array
 
 #: B (4, 4), G (4, 3) and A (4, 2), Lavin and Gray's eq. 9.
@@ -41,6 +41,9 @@ A = np.array([[1, 0], [1, 1], [1, -1], [0, -1]], np.float64)
 FEWEST = 16
 #: The bytes of a turn's transformed patches, which stay in the processor's cache until they are multiplied.
 TURN = 1 << 18
+
+#: A window of one pixel lies where it is.
+HERE = np.zeros(1, np.intp)
 
 
 def suits(window: Window, C: int, F: int) -> bool:
@@ -68,18 +71,16 @@ def correlate(
     """Return max(z + bias, least), (N, OH, OW, F); for z see ``correlation.patches_times``."""
     from minibatch.layers import transforms
 
-    images, (C, F) = np.ascontiguousarray(x), kernel.shape[2:]
+    x, (C, F) = np.ascontiguousarray(x), kernel.shape[2:]
     z = memory.empty((len(x), *window.positions, F), x.dtype)
     U = memory.scratch("U", (4, 4, C, F), x.dtype)
     transforms.transform_kernels(np.ascontiguousarray(kernel), U)
-    U, b = U.reshape(16, C, F), np.zeros(F, x.dtype) if bias is None else bias
-    floor = x.dtype.type(-math.inf if least is None else least)
-
-    def multiply(few: slice) -> None:
-        rows, room = _turn(few.stop - few.start, window, C, F, x.dtype)
-        transforms.correlate(images[few], _before(window), U, b, floor, rows, room, z[few])
-
-    each(multiply, tiles.pieces(x, window, F))
+    nothing = np.zeros(F, x.dtype)
+    biases = nothing if bias is None else bias, nothing, x.dtype.type(-math.inf if least is None else least)
+    few = tiles.images(x, window, F)
+    turn = _turn(few, window, C, F, x.dtype)
+    U = U.reshape(16, C, F)
+    together(transforms.correlate, (len(x), few), x, _before(window), U, *biases, HERE, *turn, z, long=True)
     return z
 
 
@@ -87,22 +88,22 @@ def kernel_gradient(x: Array, dz: Array, window: Window) -> Array:
     """Return dL/dkernel (3, 3, C, F), see ``correlation.transposed_patches_times``."""
     from minibatch.layers import transforms
 
-    images, errors, C, F = np.ascontiguousarray(x), np.ascontiguousarray(dz), x.shape[-1], dz.shape[-1]
-
-    def write(few: slice, out: Array) -> None:
-        rows, room = _turn(few.stop - few.start, window, C, F, x.dtype)
-        transforms.kernel_gradient(images[few], _before(window), errors[few], rows, room, out)
-
-    S = summed(write, tiles.pieces(x, window, F), (16, C, F), dz.dtype)
+    x, dz, C, F = np.ascontiguousarray(x), np.ascontiguousarray(dz), x.shape[-1], dz.shape[-1]
     dW = np.empty((3, 3, C, F), dz.dtype)
-    transforms.gather_sums(S.reshape(4, 4, C, F), dW)
+    few = max(tiles.images(x, window, F), -(-len(x) // PARTS))
+    parts = memory.empty((max(1, -(-len(x) // few)), 16, C, F), x.dtype)
+    if not len(x):
+        parts[...] = 0
+    turn = _turn(few, window, C, F, x.dtype)
+    together(transforms.sums, (len(x), few), x, _before(window), dz, HERE, *turn, parts, long=True)
+    together(transforms.kernel_gradient, (C * F, -(-C * F // PARTS)), parts, dW)
     return dW
 
 
-def _turn(N: int, window: Window, C: int, F: int, dtype: np.dtype[Any]) -> tuple[int, Array]:
-    """Return how many rows of tiles to take a turn, and this thread's memory for their transforms."""
+def _turn(N: int, window: Window, C: int, F: int, dtype: np.dtype[Any]) -> tuple[int, Array, Array]:
+    """Return how many rows of tiles to take a turn, memory for their transforms for each thread, and who has it."""
     rows, size = _room(N, window.positions, C, F, dtype.itemsize)
-    return rows, memory.scratch("winograd", (size,), dtype)
+    return rows, memory.scratch("winograd", (threads(), size), dtype), np.zeros(threads(), np.int64)
 
 
 @functools.lru_cache(maxsize=256)

@@ -15,7 +15,6 @@ from typing import Any
 from minibatch.losses.crossentropy import (
     BinaryCrossentropy,
     CategoricalCrossentropy,
-    SparseCategoricalCrossentropy,
     kind_of_targets,
 )
 from minibatch.losses.divergence import KLDivergence, Poisson
@@ -30,6 +29,7 @@ from minibatch.losses.regression import (
     MeanSquaredError,
     MeanSquaredLogarithmicError,
 )
+from minibatch.losses.sparse import SparseCategoricalCrossentropy
 from minibatch.utils import serialization
 from minibatch.utils.names import NotHere, find, near_misses
 

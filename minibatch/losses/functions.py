@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from minibatch.losses import crossentropy, divergence, margin, regression
+from minibatch.losses import crossentropy, divergence, margin, regression, sparse
 from minibatch.losses.loss import Loss
 from minibatch.typing import Array
 from minibatch.utils.names import snake_case
@@ -59,7 +59,7 @@ FUNCTIONS: dict[str, LossFunction] = {
         (
             crossentropy.BinaryCrossentropy,
             crossentropy.CategoricalCrossentropy,
-            crossentropy.SparseCategoricalCrossentropy,
+            sparse.SparseCategoricalCrossentropy,
             divergence.KLDivergence,
             divergence.Poisson,
             regression.MeanSquaredError,

@@ -181,6 +181,22 @@ class Loss(Configurable):
         losses, _, divisor = self._weighted(losses, y_true, sample_weight)
         return float(np.add.reduce(losses, axis=None)) / divisor
 
+    def values_by(
+        self,
+        size: int,
+        y_true: Array,
+        y_pred: Array,
+        sample_weight: Array | None = None,
+        activated: Array | None = None,
+    ) -> list[float]:
+        """Return ``value`` of every ``size`` samples, the last ones being fewer perhaps."""
+        values = []
+        for start in range(0, len(y_true), size):
+            few = slice(start, start + size)
+            w, y = (None if given is None else given[few] for given in (sample_weight, activated))
+            values.append(self.value(y_true[few], y_pred[few], w, y))
+        return values
+
     @property
     def _unreduced(self) -> bool:
         return self.reduction in (None, "none")

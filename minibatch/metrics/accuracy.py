@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import sys
 from typing import Any
 
 import numpy as np
@@ -9,8 +11,11 @@ import numpy as np
 from minibatch import config
 from minibatch.losses.crossentropy import kind_of_targets
 from minibatch.metrics.metric import paired, same_rank
-from minibatch.metrics.reduction import TRUTHS, MeanMetricWrapper
+from minibatch.metrics.reduction import COUNTS, MeanMetricWrapper
 from minibatch.typing import Array
+
+#: So many classes make a short row.
+SHORT = 32
 
 
 def accuracy(y_true: Any, y_pred: Any) -> Array:
@@ -42,7 +47,37 @@ def _best_is_label(y_true: Any, y_pred: Any) -> Array:
     return matches[..., 0] if matches.ndim > 1 and matches.shape[-1] == 1 else matches
 
 
-TRUTHS.append((sparse_categorical_accuracy, _best_is_label))
+def _count_best(y_true: Any, y_pred: Any) -> tuple[int, int] | None:
+    # What is counted is the same in either way; so Numba, if it is not there, is not loaded for this.
+    if "numba" in sys.modules and _is_one_loop(y_true, y_pred) and _loops() is not None:
+        return _loops().count_best(y_true, y_pred), len(y_true)
+    right = _best_is_label(y_true, y_pred)
+    return (int(np.count_nonzero(right)), right.size) if right.ndim == 1 else None
+
+
+def _is_one_loop(y: Any, p: Any) -> bool:
+    """Return whether these are for a compiled loop: class numbers, and short rows. Long ones argmax is fast at."""
+    return (
+        type(y) is type(p) is np.ndarray
+        and p.ndim == 2
+        and y.shape == p.shape[:1]
+        and p.shape[1] <= SHORT
+        and y.dtype == np.intp
+        and p.dtype.char in "fd"
+        and p.dtype.isnative
+    )
+
+
+@functools.cache
+def _loops() -> Any:
+    """Return the compiled loops (``kernels``); None where Numba's compiler is off."""
+    from minibatch.compiling import PLAIN
+    from minibatch.metrics import kernels
+
+    return None if PLAIN else kernels
+
+
+COUNTS.append((sparse_categorical_accuracy, _count_best))
 
 
 def top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Array:

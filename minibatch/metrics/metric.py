@@ -62,6 +62,10 @@ class Metric(Configurable):
         """Take in a batch: ``update_state(y_true, y_pred, sample_weight=None)``, or values for ``Mean``."""
         raise TypeError(f"{type(self).__name__} must define update_state(y_true, y_pred, sample_weight).")
 
+    def joins(self, y_true: Array, sample_weight: Any = None) -> bool:
+        """Return whether it is the same, to the last bit, to take in batches of such targets as one."""
+        return False
+
     def result(self) -> Any:
         """Return the number so far; an array where there are several (one for each threshold or class)."""
         raise TypeError(f"{type(self).__name__} must define result().")

@@ -116,8 +116,9 @@ class Mean(Average):
             self.add(values, sample_weight)
 
 
-#: Functions that return ones and zeros, each with the one that returns truth values: these need only be counted.
-TRUTHS: list[tuple[Callable[..., Any], Callable[[Any, Any], Array]]] = []
+#: Functions that return ones and zeros, each with the one that counts them: it returns how many samples are right,
+#: and of how many; or None, where samples have positions.
+COUNTS: list[tuple[Callable[..., Any], Callable[[Any, Any], tuple[int, int] | None]]] = []
 
 
 class MeanMetricWrapper(Average):
@@ -147,20 +148,25 @@ class MeanMetricWrapper(Average):
     ) -> None:
         self.fn = fn
         self._settings = kwargs
-        self._truth = None if kwargs else next((truth for known, truth in TRUTHS if known is fn), None)
+        self._count_right = None if kwargs else next((count for known, count in COUNTS if known is fn), None)
         if isinstance(fn, Loss | LossFunction):
             self._direction = "down"
         super().__init__(dtype, name)
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in a batch."""
-        if self._truth is not None and sample_weight is None:
-            right = self._truth(y_true, y_pred)
-            if right.ndim == 1:
-                self.total += float(np.count_nonzero(right))
-                self.count += float(right.size)
+        if self._count_right is not None and sample_weight is None:
+            counted = self._count_right(y_true, y_pred)
+            if counted is not None:
+                self.total += counted[0]
+                self.count += counted[1]
                 return
         self.add(self.fn(np.asarray(y_true), np.asarray(y_pred), **self._settings), sample_weight)
+
+    def joins(self, y_true: Array, sample_weight: Any = None) -> bool:
+        # Counts are whole numbers, which are added up without rounding.
+        counts = self._count_right is not None and type(self).update_state is MeanMetricWrapper.update_state
+        return counts and sample_weight is None and y_true.ndim == 1
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

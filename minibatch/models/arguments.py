@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from minibatch.utils.names import near_misses
@@ -57,3 +57,50 @@ def validation_due(freq: int | Iterable[int]) -> Callable[[int], bool]:
     check_count("validation_freq", freq)
     every = int(freq)
     return lambda epoch: (epoch + 1) % every == 0
+
+
+def per_output(what: str, given: Any, names: Sequence[str], default: Any = None, nested: bool = False) -> list[Any]:
+    """Return one entry for each output, from a list in their order, a dict by their names, or one for all.
+
+    Parameters
+    ----------
+    what : str
+        For messages.
+    given : object
+    names : sequence of str
+        Of the outputs.
+    default : object
+        For outputs that a dict leaves out, and where nothing is given.
+    nested : bool
+        Whether an entry is a list itself.
+
+    Raises
+    ------
+    ValueError
+        If a list has another length, or a dict names an output that is not there.
+    """
+    if given is None:
+        return [default] * len(names)
+    if isinstance(given, Mapping):
+        for name in given:
+            if name not in names:
+                raise ValueError(f"{what}: there is no output {name!r}.{near_misses(str(name), names)}")
+        return [_entry(given.get(name, default), nested) for name in names]
+    if nested and not isinstance(given, list | tuple):
+        raise TypeError(f"{what} must be a list, such as ['accuracy']; got {given!r}.")
+    if len(names) == 1:
+        entry = given[0] if isinstance(given, list | tuple) and not nested and len(given) == 1 else given
+        return [entry]
+    if not isinstance(given, list | tuple) or len(given) != len(names):
+        raise ValueError(
+            f"{what}: the model has the outputs {', '.join(names)}: give a list of {len(names)}, or a dict."
+        )
+    return [_entry(entry, nested) for entry in given]
+
+
+def _entry(entry: Any, nested: bool) -> Any:
+    if not nested:
+        return entry
+    if entry is None:
+        return ()
+    return entry if isinstance(entry, list | tuple) else [entry]

@@ -57,16 +57,15 @@ class Intake:
             return self._stream(x, y, sample_weight, batch_size, steps, class_weight, epochs, bool(shuffle))
         batch = self.batch(x, y, sample_weight, class_weight, what)
         weights = [w for w in batch.weights if w is not None]
-        n_inputs, n_outputs = len(batch.inputs), len(batch.targets)
+        inputs, outputs = len(batch.inputs), len(batch.inputs) + len(batch.targets)
         weighted = [w is not None for w in batch.weights]
 
         def convert(arrays: tuple[Array, ...]) -> Batch:
-            rest = iter(arrays[n_inputs + n_outputs :])
-            return Batch(
-                list(arrays[:n_inputs]),
-                list(arrays[n_inputs : n_inputs + n_outputs]),
-                [next(rest) if there else None for there in weighted],
-            )
+            given: list[Array | None] = [None] * len(weighted)
+            if weights:
+                rest = iter(arrays[outputs:])
+                given = [next(rest) if there else None for there in weighted]
+            return Batch(list(arrays[:inputs]), list(arrays[inputs:outputs]), given)
 
         return self._cut([*batch.inputs, *batch.targets, *weights], convert, batch_size, shuffle, steps)
 

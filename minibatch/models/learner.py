@@ -126,7 +126,8 @@ class Learner(Network):
         loss, each = self.objective.differentiate(batch.targets, outputs, caches, batch.weights, watch)
         for watcher in self.watchers:
             watcher.differentiated(batch, outputs, caches, loss)
-        self.optimizer.apply(self.parameters.gradient, self.parameters.theta, self.active_slices())
+        parameters = self.parameters
+        self.optimizer.apply(parameters.gradient, parameters.theta, self.active_slices())
         self.objective.update(loss, each, batch.targets, outputs, batch.weights)
         return loss
 
@@ -189,7 +190,7 @@ class Learner(Network):
     def _cast(self, inputs: Sequence[Array]) -> list[Array]:
         # A batch at a time: an image set of uint8 never has to exist in float32 as a whole.
         dtype = self.parameters.theta.dtype
-        return [x.astype(dtype, copy=False) for x in inputs]
+        return [x if x.dtype == dtype else x.astype(dtype) for x in inputs]
 
     def train_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = False

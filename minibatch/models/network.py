@@ -246,20 +246,21 @@ class Network:
             Without the gradients by the inputs (all None then), the layers in front of the first weights need not
             be gone through, and the first layer with weights need not compute its dx.
         """
-        dvalues: list[Any] = [None] * self.graph.size
-        dlogits: list[Any] = [None] * self.graph.size
-        for place, gradient, at in zip(self.graph.outputs, gradients, at_logits, strict=True):
+        graph = self.graph
+        dvalues: list[Any] = [None] * graph.size
+        dlogits: list[Any] = [None] * graph.size
+        for place, gradient, at in zip(graph.outputs, gradients, at_logits, strict=True):
             _add(dlogits if at else dvalues, place, gradient)
         visited: set[Layer] = set()
-        behind = None if by_inputs else self.graph.behind_weights
-        for visit, cache in zip(reversed(self.graph.visits), reversed(caches), strict=True):
+        behind = None if by_inputs else graph.behind_weights
+        for visit, cache in zip(reversed(graph.visits), reversed(caches), strict=True):
             layer, dy = visit.layer, dvalues[visit.target]
             step: Callable[[Array, Cache], Any] = layer.backward
             if isinstance(layer, ActivatedLayer):
                 cache, z, y = cache
                 dz = dlogits[visit.target]
                 if dy is not None:
-                    through = layer.activation.backward(dy, z, y)
+                    through = layer.activation_backward(dy, z, y)
                     dz = through if dz is None else dz + through
                 dy, step = dz, layer.linear_backward
             if dy is None:
@@ -285,11 +286,11 @@ class Network:
             elif dx is not None:
                 for place, part in zip(visit.sources, dx, strict=True):
                     _add(dvalues, place, part)
-        for layer in self.graph.layers_once:
+        for layer in graph.layers_once:
             if layer not in visited or not layer.trainable:
                 for weight in layer.weights:
                     weight.gradient[...] = 0
-        return [dvalues[place] for place in self.graph.inputs]
+        return [dvalues[place] for place in graph.inputs]
 
     if not TYPE_CHECKING:  # a checker is to know the attributes that there are
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 from minibatch import losses, metrics
 from minibatch.layers import Weight
 from minibatch.layers.layer import Cache
 from minibatch.metrics import Mean
+from minibatch.models.arguments import per_output
 from minibatch.models.network import Network, Watch
 from minibatch.typing import Array
-from minibatch.utils.names import near_misses
 
 #: Targets, or sample weights, of a batch: one entry for each output.
 Entries = Sequence[Any]
@@ -53,9 +54,9 @@ class Head:
         self.metrics: list[tuple[bool, metrics.Metric]] | None = None
         self.mean_loss = Mean()
 
-    @property
+    @cached_property
     def on_logits(self) -> bool:
-        """Whether the loss is computed from the layer's logits, not from its output.
+        """Whether the loss is computed from the layer's logits, not from its output; ``ready`` looks anew.
 
         So it is when the output ends in the activation that the loss absorbs: log(softmax(z)) in one piece is
         exact where log(p) of a tiny p is not, and its gradient p - y has no division. Keras does the same.
@@ -82,6 +83,16 @@ class Head:
             return self.loss.value(y, y_pred, weights)
         return self._logit_loss.value(y, logits, weights, y_pred)
 
+    def values(
+        self, size: int, y: Array, y_pred: Array, logits: Array | None, weights: Array | None
+    ) -> list[float]:
+        """Return the loss of every ``size`` samples."""
+        assert self.loss is not None
+        assert self._logit_loss is not None
+        if logits is None:
+            return self.loss.values_by(size, y, y_pred, weights)
+        return self._logit_loss.values_by(size, y, logits, weights, y_pred)
+
     def differentiated(
         self, y: Array, y_pred: Array, logits: Array | None, weights: Array | None
     ) -> tuple[float, Array]:
@@ -94,6 +105,7 @@ class Head:
 
     def ready(self, y_shape: tuple[int, ...]) -> None:
         """Look the metrics up, if that is not done, for targets of this shape (without the batch axis)."""
+        vars(self).pop("on_logits", None)
         if self.metrics is None:
             if self.on_logits and self.loss is not None and self.loss.from_logits:
                 warnings.warn(
@@ -250,19 +262,42 @@ class Objective:
         self, loss: float, each: list[float], ys: Entries, outputs: Sequence[Array], sample_weights: Entries
     ) -> None:
         """Take a batch into the running numbers."""
-        # Weighted by the count of samples: a short last batch counts for no more than it holds.
-        count = len(outputs[0])
-        self.mean_loss.update_state(loss, sample_weight=count)
-        if len(self.heads) > 1:
-            with_loss = [head for head in self.heads if head.loss is not None]
-            for head, value in zip(with_loss, each, strict=True):
-                head.mean_loss.update_state(value, sample_weight=count)
+        self._take_losses(loss, each, len(outputs[0]))
         for head, y, output, w in zip(self.heads, ys, outputs, sample_weights, strict=True):
             for weighted, metric in head.metrics or ():
                 if weighted:
                     metric.update_state(y, output, w)
                 else:
                     metric.update_state(y, output)
+
+    def update_by(
+        self,
+        size: int,
+        ys: Entries,
+        outputs: Sequence[Array],
+        logits: Sequence[Array | None],
+        sample_weights: Entries,
+    ) -> None:
+        """Take every ``size`` samples in as a batch, one after the other, as ``value_by`` and ``update`` do."""
+        parts = list(zip(self.heads, ys, outputs, logits, sample_weights, strict=True))
+        values = [head.values(size, y, output, z, w) for head, y, output, z, w in parts if head.loss is not None]
+        starts = range(0, len(outputs[0]), size)
+        for start, each in zip(starts, zip(*values, strict=True), strict=True):
+            self._take_losses(self._total(list(each)), list(each), min(size, len(outputs[0]) - start))
+        for head, y, output, _, w in parts:
+            for weighted, metric in head.metrics or ():
+                at_once = metric.joins(y, w if weighted else None)
+                for few in [slice(None)] if at_once else [slice(start, start + size) for start in starts]:
+                    given = (w if w is None else w[few],) if weighted else ()
+                    metric.update_state(y[few], output[few], *given)
+
+    def _take_losses(self, loss: float, each: list[float], count: int) -> None:
+        # Weighted by the count of samples: a short last batch counts for no more than it holds.
+        self.mean_loss.update_state(loss, sample_weight=count)
+        if len(self.heads) > 1:
+            with_loss = [head for head in self.heads if head.loss is not None]
+            for head, value in zip(with_loss, each, strict=True):
+                head.mean_loss.update_state(value, sample_weight=count)
 
     def reset(self) -> None:
         """Forget the running numbers."""
@@ -294,50 +329,3 @@ class Objective:
     def logs(self) -> dict[str, Any]:
         """Return the running numbers by name, in Keras's order of logs: sorted."""
         return dict(sorted(self.results().items()))
-
-
-def per_output(what: str, given: Any, names: Sequence[str], default: Any = None, nested: bool = False) -> list[Any]:
-    """Return one entry for each output, from a list in their order, a dict by their names, or one for all.
-
-    Parameters
-    ----------
-    what : str
-        For messages.
-    given : object
-    names : sequence of str
-        Of the outputs.
-    default : object
-        For outputs that a dict leaves out, and where nothing is given.
-    nested : bool
-        Whether an entry is a list itself.
-
-    Raises
-    ------
-    ValueError
-        If a list has another length, or a dict names an output that is not there.
-    """
-    if given is None:
-        return [default] * len(names)
-    if isinstance(given, Mapping):
-        for name in given:
-            if name not in names:
-                raise ValueError(f"{what}: there is no output {name!r}.{near_misses(str(name), names)}")
-        return [_entry(given.get(name, default), nested) for name in names]
-    if nested and not isinstance(given, list | tuple):
-        raise TypeError(f"{what} must be a list, such as ['accuracy']; got {given!r}.")
-    if len(names) == 1:
-        entry = given[0] if isinstance(given, list | tuple) and not nested and len(given) == 1 else given
-        return [entry]
-    if not isinstance(given, list | tuple) or len(given) != len(names):
-        raise ValueError(
-            f"{what}: the model has the outputs {', '.join(names)}: give a list of {len(names)}, or a dict."
-        )
-    return [_entry(entry, nested) for entry in given]
-
-
-def _entry(entry: Any, nested: bool) -> Any:
-    if not nested:
-        return entry
-    if entry is None:
-        return ()
-    return entry if isinstance(entry, list | tuple) else [entry]

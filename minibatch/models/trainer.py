@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 import warnings
@@ -159,27 +160,31 @@ class Trainer(Learner):
     def _trained(self, feed: Feed, epoch: int, calls: CallbackList, start: int) -> None:
         if not start:
             self.objective.reset()
-        # What overflows shows as a loss that is no number, which is reported below, once, with its place.
-        train_step = np.errstate(over="ignore", invalid="ignore", divide="ignore")(self.train_step)
         begin = calls.listening("on_train_batch_begin")
         end = calls.listening("on_train_batch_end")
-        for step, batch in enumerate(feed.next_epoch(start), start):
-            for call in begin:
-                call(step, {})
-            loss = train_step(batch)
-            if loss != loss and not self._nan_reported:
-                self._nan_reported = True
-                warnings.warn(
-                    f"The loss is NaN in epoch {epoch + 1}, step {step + 1} of {feed.steps}. Common causes: a "
-                    "learning rate too large, or values in the data that are not finite.",
-                    stacklevel=4,
-                )
-            if end:
-                logs = self.objective.logs()
-                for call in end:
-                    call(step, logs)
-            if self.stop_training:
-                break
+        # What overflows shows as a loss that is no number, which is reported below, once, with its place. NumPy is
+        # told so for the whole epoch; but where others' code runs between steps, that keeps its warnings.
+        quiet = np.errstate(over="ignore", invalid="ignore", divide="ignore")
+        alone = not (begin or end) and feed.batches is not None
+        train_step = self.train_step if alone else quiet(self.train_step)
+        with quiet if alone else contextlib.nullcontext():
+            for step, batch in enumerate(feed.next_epoch(start), start):
+                for call in begin:
+                    call(step, {})
+                loss = train_step(batch)
+                if loss != loss and not self._nan_reported:
+                    self._nan_reported = True
+                    warnings.warn(
+                        f"The loss is NaN in epoch {epoch + 1}, step {step + 1} of {feed.steps}. Common causes: a "
+                        "learning rate too large, or values in the data that are not finite.",
+                        stacklevel=4,
+                    )
+                if end:
+                    logs = self.objective.logs()
+                    for call in end:
+                        call(step, logs)
+                if self.stop_training:
+                    break
 
     def _test_pass(self, feed: Feed, calls: CallbackList) -> dict[str, Any]:
         with one_blas_thread():
@@ -190,7 +195,7 @@ class Trainer(Learner):
         begin = calls.listening("on_test_batch_begin")
         end = calls.listening("on_test_batch_end")
         calls("on_test_begin", {})
-        for step, test in enumerate(self._test_steps(feed)):
+        for step, test in enumerate(self._test_steps(feed, together=not (begin or end))):
             for call in begin:
                 call(step, {})
             test()
@@ -202,15 +207,23 @@ class Trainer(Learner):
         calls("on_test_end", logs)
         return logs
 
-    def _test_steps(self, feed: Feed) -> Iterator[Callable[[], float]]:
-        """Yield the ``test_step`` of each batch, to be called; small batches have gone forward together."""
+    def _test_steps(self, feed: Feed, together: bool) -> Iterator[Callable[[], Any]]:
+        """Yield the ``test_step`` of each batch, to be called; small batches have gone forward together.
+
+        If that is all the same to those who look on, they are judged ``together``, too.
+        """
         rows = self._rows_at_a_time(feed)
         if not rows or getattr(self.test_step, "__func__", None) is not Learner.test_step:
             yield from (partial(self.test_step, batch) for batch in feed.next_epoch())
             return
+        assert feed.batches is not None
+        size = feed.batches.batch_size
         for block, places in feed.blocks(rows):
             outputs, caches = self.forward(self._cast(block.inputs))
             logits = self.objective.logits(caches)
+            if together:
+                yield partial(self.objective.update_by, size, block.targets, outputs, logits, block.weights)
+                continue
             for place in places:
                 few = [y[place] for y in outputs], [None if z is None else z[place] for z in logits]
                 yield partial(self._judge, block.rows(place), *few)

@@ -6,7 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from minibatch import passes
 from minibatch.optimizers.optimizer import Optimizer
+from minibatch.optimizers.stretches import PIECE
+from minibatch.parallel import together
 from minibatch.typing import Array
 
 
@@ -80,6 +83,11 @@ class Adam(Optimizer):
 
     def update(self, theta: Array, g: Array, *slots_and_scratch: Array) -> None:
         m, v, *largest, scratch = slots_and_scratch
+        if not largest and theta.shape == g.shape and passes.take(theta, g, m, v):
+            from minibatch.optimizers.passes import adam
+
+            adam(theta, g, m, v, *self._numbers(theta.dtype.type))
+            return
         np.subtract(g, m, out=scratch)
         scratch *= 1 - self.beta_1
         m += scratch
@@ -94,6 +102,17 @@ class Adam(Optimizer):
         np.divide(m, scratch, out=scratch)
         scratch *= self._alpha
         theta -= scratch
+
+    def sweep(self, theta: Array, g: Array, *slots: Array) -> bool:
+        if len(slots) > 2 or not passes.take(theta, g, *slots):
+            return False
+        from minibatch.optimizers.passes import shared_adam
+
+        together(shared_adam, (theta.size, PIECE), theta, g, *slots, *self._numbers(theta.dtype.type))
+        return True
+
+    def _numbers(self, real: Any) -> tuple[Any, ...]:
+        return real(1 - self.beta_1), real(1 - self.beta_2), real(self.epsilon), real(self._alpha)
 
 
 class AdamW(Adam):

@@ -121,6 +121,10 @@ class Optimizer(Settings):
         """
         raise TypeError(f"{type(self).__name__} must define update(theta, g, *slots, scratch).")
 
+    def sweep(self, theta: Array, g: Array, *slots: Array) -> bool:
+        """Do what ``update`` does, to a whole stretch in one compiled pass; return False where there is none."""
+        return False
+
     # A step -------------------------------------------------------------------------------------------------
 
     def apply(self, gradient: Array, theta: Array, slices: Slices | None = None) -> None:
@@ -204,11 +208,16 @@ class Optimizer(Settings):
                 t -= free
             self.update(t, g, *[slot[block] for slot in slots], free)
 
-        if self._in_order or len(self._pieces) < SHARED:
-            for piece in self._pieces:
+        pieces = self._pieces
+        if theta.nbytes >= memory.LARGE and not (self._in_order or scales or limit):
+            vectors = [theta, gradient, *slots]
+            left = {i for i, run in enumerate(self._plan) if run.decays or not self.sweep(*run.of(vectors))}
+            pieces = [piece for piece in pieces if piece[0] in left] if len(left) < len(self._plan) else pieces
+        if self._in_order or len(pieces) < SHARED:
+            for piece in pieces:
                 move(piece)
         else:
-            each(move, self._pieces)
+            each(move, pieces)
 
     def _scales(self, gradient: Array) -> list[float]:
         """Return each stretch's factor for the gradient; nothing if none is too long."""

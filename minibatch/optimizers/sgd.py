@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+import sys
 from typing import Any
 
 import numpy as np
 
+from minibatch import passes
 from minibatch.optimizers.optimizer import Optimizer
+from minibatch.optimizers.stretches import PIECE
+from minibatch.parallel import together
 from minibatch.typing import Array
 
 
@@ -66,3 +71,46 @@ class SGD(Optimizer):
         theta -= scratch
         np.multiply(m, self.momentum, out=scratch)
         theta += scratch
+
+    def _step(self, gradient: Array, theta: Array) -> None:
+        # Of a small network's step what leads to the update costs ten times the update.
+        options = self.momentum or self.weight_decay or self.clipnorm or self.clipvalue or self.global_clipnorm
+        loop = None if options or type(self) is not SGD else _loop_for_few(theta, gradient)
+        if loop is None:
+            super()._step(gradient, theta)
+            return
+        self.rate = self.learning_rate
+        for run in self._plan:
+            loop(theta, gradient, theta.dtype.type(self.rate), run.place.start, run.place.stop)
+
+    def sweep(self, theta: Array, g: Array, *slots: Array) -> bool:
+        if not passes.take(theta, g, *slots):
+            return False
+        from minibatch.optimizers import passes as loops
+
+        real, cut = theta.dtype.type, (theta.size, PIECE)
+        if slots:
+            numbers = real(self.rate), real(self.momentum), self.nesterov
+            together(loops.momentum, cut, theta, g, *slots, *numbers)
+        else:
+            together(loops.sgd, cut, theta, g, real(self.rate))
+        return True
+
+
+def _loop_for_few(theta: Array, g: Array) -> Any:
+    """Return plain SGD's compiled loop for vectors too short to be shared; None if they are not for it.
+
+    It gives the same bits as ``SGD.update``; so Numba, if it is not there, is not loaded for this.
+    """
+    fits = theta.nbytes < passes.LARGE and theta.dtype == g.dtype and theta.dtype.char in "fd"
+    fits = fits and theta.flags.carray and g.flags.carray and theta.shape == g.shape
+    return _loop() if fits and "numba" in sys.modules else None
+
+
+@functools.cache
+def _loop() -> Any:
+    """Return the compiled loop; None where Numba's compiler is off."""
+    from minibatch.compiling import PLAIN
+    from minibatch.optimizers.passes import _part_of_sgd
+
+    return None if PLAIN else _part_of_sgd

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from minibatch.typing import Array
 
 #: How many parameters are updated at a time. A rule reads and writes each of its vectors several times; a block of
 #: this size (512 KiB of float32 in each) stays in the processor's cache between them, and is long enough for the
 #: calls of NumPy's functions to cost little, also where two threads take turns at Python's lock.
 BLOCK = 1 << 17
+
+#: How many parameters a thread takes at a time where a compiled loop updates them: 3 us' work.
+PIECE = 1 << 15
 
 #: Where each weight that moves lies in the vector: by the weight itself, or by its path ("dense/kernel").
 Slices = Mapping[Any, slice]
@@ -31,6 +36,10 @@ class Stretch:
     place: slice
     decays: bool
     blocks: tuple[slice, ...]
+
+    def of(self, vectors: Sequence[Array]) -> list[Array]:
+        """Return this run of each of these vectors."""
+        return [vector[self.place] for vector in vectors]
 
 
 def stretches(

@@ -24,7 +24,7 @@ import pytest
 import minibatch as mb
 from minibatch.compare import Pair, side_by_side
 
-DOUBLE_BOUND, SINGLE_BOUND, KINKED_BOUND = 1e-11, 1e-5, 0.1
+DOUBLE_BOUND, SINGLE_BOUND = 1e-11, 1e-5
 
 OPTIMIZERS: dict[str, Callable[[Any], Any]] = {
     "sgd": lambda K: K.optimizers.SGD(0.125),
@@ -108,4 +108,26 @@ def test_a_thousand_steps_in_float32_with_kinks(kind: str, optimizer: str) -> No
     pair = pair_of(network(kind, optimizer, kinks=True), "float32")
     print(f"{kind} {optimizer}: {pair.largest_loss_difference:.1e}, {pair.final_weight_difference:.1e}")
     assert pair.loss_difference[:50].max() < SINGLE_BOUND
-    assert pair.largest_loss_difference < KINKED_BOUND
+    # Where a kink is met the paths part (docs/compare.md): as far as a rounding of one weight parts them here.
+    parted = parted_by_a_rounding(network(kind, optimizer, kinks=True))
+    assert pair.largest_loss_difference < max(SINGLE_BOUND, 2 * parted)
+
+
+def parted_by_a_rounding(build: Callable[[Any], Any], epochs: int = 23) -> float:
+    """Return how far losses move if one weight is rounded otherwise: the largest of eight orders of the samples."""
+    (x, y), _ = mb.datasets.digits.load_data()
+    x = (x[..., None] / 16).astype("float32")
+
+    def path(seed: int, rounded: bool) -> Any:
+        mb.utils.set_random_seed(seed)
+        rng = np.random.default_rng(seed)
+        model = build(mb)
+        weights = model.get_weights()
+        kernel = weights[2 * rng.integers(len(weights) // 2)].reshape(-1)  # a view
+        kernel[rng.integers(kernel.size)] += rounded * np.spacing(np.abs(kernel).max())
+        model.set_weights(weights)
+        orders = (rng.permutation(len(x)) for _ in range(epochs))
+        batches = (order[start : start + 32] for order in orders for start in range(0, len(x), 32))
+        return np.array([model.train_on_batch(x[batch], y[batch]) for batch in batches])
+
+    return float(max(np.abs(path(seed, True) - path(seed, False)).max() for seed in range(8)))

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from gradient_check import check_layer
@@ -8,6 +11,7 @@ from hypothesis import strategies as st
 
 import minibatch as mb
 from minibatch.activations import ACTIVATIONS
+from minibatch.layers import dense, dense_kernels
 
 
 @pytest.mark.usefixtures("float64")
@@ -93,3 +97,83 @@ def test_units_must_be_a_positive_integer(units: object) -> None:
 def test_samples_without_an_axis_are_refused() -> None:
     with pytest.raises(ValueError, match=r"needs samples with at least one axis, \(I,\); got \(\)"):
         mb.layers.Dense(2)(np.zeros(3))
+
+
+@settings(deadline=None)  # the first example loads a compiled loop
+@given(N=st.integers(1, 40), O=st.integers(1, 40), wide=st.booleans(), least=st.sampled_from([-np.inf, 0.0, 0.5]))
+def test_the_loops_are_the_formulas(N: int, O: int, wide: bool, least: float) -> None:  # noqa: E741  # the letters
+    dtype = np.float64 if wide else np.float32
+    rng = np.random.default_rng(N * O)
+    z, dy = (rng.normal(size=(N, O)).astype(dtype) for _ in range(2))
+    bias = rng.normal(size=O).astype(dtype)
+    z[0, 0], dy[-1, -1] = np.nan, np.inf
+
+    y = z.copy()
+    dense_kernels.add_bias(y, bias, least)
+    np.testing.assert_array_equal(y, np.maximum(z + bias, dtype(least)))
+
+    dz = np.empty_like(dy)
+    with np.errstate(invalid="ignore"):
+        dense_kernels.above(dy, y, least, dz)
+        np.testing.assert_array_equal(dz, dy * (y > least))
+
+    logits, probabilities = z.copy(), np.empty_like(z)
+    dense_kernels.add_bias_softmax(logits, bias, probabilities)
+    np.testing.assert_array_equal(logits, z + bias)
+    close = 1e-14 if wide else 1e-6
+    np.testing.assert_allclose(probabilities, mb.activations.softmax(z + bias), rtol=close, atol=close / 10)
+
+    db = np.empty(O, dtype)
+    dense_kernels.sum_of_rows(z, db)
+    np.testing.assert_allclose(db, z.sum(axis=0), rtol=100 * close, atol=10 * close)
+
+
+@pytest.mark.parametrize("activation", ["relu", "softmax", "tanh", None])
+@pytest.mark.parametrize("rows", [1, 24, 300])
+@pytest.mark.parametrize("training", [False, True])
+def test_a_small_layer_computes_what_a_large_one_does(
+    activation: str | None, rows: int, training: bool, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer = mb.layers.Dense(5, activation, bias_initializer="random_normal")
+    x = rng.normal(size=(rows, 7)).astype(np.float32)
+    dy = rng.normal(size=(rows, 5)).astype(np.float32)
+    layer(x[:1])
+
+    def passes() -> list[np.ndarray]:
+        y, cache = layer.forward(x, training)
+        return [y, layer.backward(dy, cache), layer.kernel.gradient.copy(), layer.bias.gradient.copy()]
+
+    small = passes()
+    monkeypatch.setattr(dense, "TILED", 0)
+    monkeypatch.setattr(dense, "_loops", lambda: None)
+    for quick, plain in zip(small, passes(), strict=True):
+        np.testing.assert_allclose(quick, plain, rtol=2e-5, atol=2e-5)
+    if activation != "softmax":
+        np.testing.assert_array_equal(small[0], passes()[0])
+
+
+def test_other_float_types_and_layouts_go_through_a_small_layer_too(rng: np.random.Generator) -> None:
+    layer = mb.layers.Dense(4, "relu", kernel_initializer="orthogonal", bias_initializer="random_normal")
+    x, dy = rng.normal(size=(6, 3)), rng.normal(size=(6, 8))[:, ::2]
+    layer(x)
+    W, b = (w.astype(np.float64) for w in layer.get_weights())
+    for kind in (np.float32, np.float64, np.longdouble):
+        y, cache = layer.forward(x.astype(kind), training=True)
+        dx = layer.backward(dy.astype(kind)[:, :], cache)
+        dz = dy * (x @ W + b > 0)
+        np.testing.assert_allclose(y, np.maximum(x @ W + b, 0), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(dx, dz @ W.T, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(layer.kernel.gradient, x.T @ dz, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(layer.bias.gradient, dz.sum(axis=0), rtol=1e-4, atol=1e-5)
+
+
+def test_a_prediction_for_a_few_loads_no_numba() -> None:
+    code = (
+        "import sys, numpy as np, minibatch as mb; L = mb.layers;"
+        "model = mb.Sequential([mb.Input((3,)), L.Dense(4, 'relu'), L.Dense(2, 'softmax')]);"
+        "model.compile('sgd', 'sparse_categorical_crossentropy', metrics=['accuracy']);"
+        "model(np.ones((5, 3))); model.predict(np.ones((99, 3)), verbose=0);"
+        "mb.metrics.SparseCategoricalAccuracy()(np.zeros(2, int), np.ones((2, 2)));"
+        "sys.exit('numba' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

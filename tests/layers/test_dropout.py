@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from gradient_check import check_layer
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from passes_on_and_off import assert_same_bits, by_formula, in_one_pass
 
 import minibatch as mb
+from minibatch.layers import coins
 
 
 @pytest.mark.usefixtures("float64")
@@ -52,3 +58,78 @@ def test_rate_must_be_a_fraction(rate: object) -> None:
 @pytest.mark.parametrize("rate", [np.float32(0.5), np.float64(0.5), np.int64(0)])
 def test_rate_may_be_a_numpy_number(rate: object) -> None:
     assert mb.layers.Dropout(rate).rate == float(rate)
+
+
+RATES = st.sampled_from([1e-9, 0.1, 0.25, 1 / 3, 0.5, 0.8, 1 - 2**-24, 1.0]) | st.floats(0, 1)
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    shape=st.tuples(st.integers(1, 6), st.integers(1, 300)),
+    rate=RATES,
+    dtype=st.sampled_from([np.float32, np.float64]),
+    strided=st.booleans(),
+    seed=st.integers(0, 2**63),
+)
+def test_one_pass_tosses_the_coins_of_numpy(
+    shape: tuple[int, int], rate: float, dtype: type, strided: bool, seed: int
+) -> None:
+    layers = [mb.layers.Dropout(rate, seed=seed) for _ in range(2)]
+    rng = np.random.default_rng(seed)
+    x, dy = (rng.normal(size=shape).astype(dtype) for _ in range(2))
+    x[0, 0], dy[0, 0] = np.nan, np.inf
+    if strided:
+        x = np.asfortranarray(x)
+    for _ in range(3):  # where the first leaves half of a number over, the next begin with it
+        passed = []
+        for layer, way in zip(layers, (by_formula, in_one_pass), strict=True):
+            with way():
+                y, kept = layer.forward(x, training=True)
+                passed.append((y, layer.backward(dy, kept)))
+        for mine, expected in zip(*reversed(passed), strict=True):
+            assert_same_bits(mine, expected)
+    draws = [layer.generator.random(3, dtype=np.float32) for layer in layers]
+    np.testing.assert_array_equal(*draws)
+
+
+@pytest.mark.parametrize("generator", [np.random.MT19937, np.random.SFC64, np.random.PCG64DXSM])
+def test_other_generators_draw_by_themselves(generator: type) -> None:
+    x, drawn = np.ones((300, 300), np.float32), []
+    for way in (by_formula, in_one_pass):
+        layer = mb.layers.Dropout(0.5)
+        layer.generator = np.random.Generator(generator(7))
+        with way():
+            drawn.append(layer.forward(x, training=True)[0])
+    assert_same_bits(*drawn)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_a_large_batch_on_several_threads(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mb.parallel, "_threads", threads)
+    x = np.random.default_rng(0).normal(size=(9, 150_002)).astype(np.float32)
+    layers = [mb.layers.Dropout(0.3, seed=5) for _ in range(2)]
+    with by_formula():
+        expected, _ = layers[0].forward(x, training=True)
+    y, kept = layers[1].forward(x, training=True)
+    assert_same_bits(y, expected)
+    assert_same_bits(layers[1].backward(np.ones_like(x), kept), kept * np.float32(1 / 0.7))
+
+
+@given(start=st.integers(0, 2**70), steps=st.integers(0, 2**65), c=st.integers(0, 2**127 - 1))
+def test_a_jump_is_so_many_steps(start: int, steps: int, c: int) -> None:
+    A, C = coins.jump(steps, 2 * c + 1)
+    state = {"state": start, "inc": 2 * c + 1}
+    bits = np.random.PCG64(0)
+    bits.state = {"bit_generator": "PCG64", "state": state, "has_uint32": 0, "uinteger": 0}
+    bits.advance(steps)
+    assert bits.state["state"]["state"] == (A * start + C) % coins.MODULUS
+
+
+def test_a_coin_is_compared_in_float32() -> None:
+    """A rate between two float32 numbers is rounded to one of them, and a draw that is equal to it is kept."""
+    draws = np.random.default_rng(0).random(2000, dtype=np.float32)
+    for rate in (float(draws[7]), math.nextafter(float(draws[7]), 1), float(draws[7]) + 2**-25):
+        layer = mb.layers.Dropout(rate, seed=0)
+        with in_one_pass():
+            _, kept = layer.forward(np.ones((2, 1000), np.float32), training=True)
+        np.testing.assert_array_equal(kept.ravel(), draws >= np.float32(rate))

@@ -8,6 +8,7 @@ import pytest
 from gradient_check import check_layer
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from passes_on_and_off import assert_same_bits, by_formula, in_one_pass
 
 import minibatch as mb
 
@@ -150,6 +151,101 @@ def test_of_equal_entries_the_first_takes_the_gradient() -> None:
     _, cache = layer.forward(x, training=True)
     dx = layer.backward(np.array([3.0, 7.0], np.float32).reshape(1, 1, 2, 1), cache)
     np.testing.assert_array_equal(dx[0, :, :, 0], [[3, 0, 0, 0], [0, 0, 7, 0]])
+
+
+@pytest.mark.parametrize("kind", OF_IMAGES)
+@settings(deadline=None, max_examples=120)
+@given(
+    N=st.integers(0, 4),
+    image=st.tuples(st.integers(1, 7), st.integers(1, 7)),
+    C=st.sampled_from([1, 2, 3, 16, 17, 40]),
+    window=PAIR,
+    strides=st.none() | PAIR,
+    padding=st.sampled_from(["valid", "same"]),
+    values=st.sampled_from(["normal", "few", "edges"]),
+    dtype=st.sampled_from([np.float32, np.float64]),
+    strided=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_one_pass_has_the_bits_of_the_formula(
+    kind: Any,
+    N: int,
+    image: tuple[int, int],
+    C: int,
+    window: tuple[int, int],
+    strides: tuple[int, int] | None,
+    padding: str,
+    values: str,
+    dtype: type,
+    strided: bool,
+    seed: int,
+) -> None:
+    assume(padding == "same" or (window[0] <= image[0] and window[1] <= image[1]))
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(N, *image, C)).astype(dtype)
+    if values == "few":  # many equal ones
+        x = np.round(x)
+    elif values == "edges":
+        x = np.where(rng.random(x.shape) < 0.3, rng.choice([np.nan, np.inf, -np.inf], x.shape), x).astype(dtype)
+    layer = kind(window, strides, padding)
+    layer.ensure_built(x.shape[1:])
+    dy = rng.normal(size=(N, *layer.output_shape)).astype(dtype)
+    if values == "edges":
+        dy = np.where(rng.random(dy.shape) < 0.3, rng.choice([np.nan, np.inf, 0, -0.0], dy.shape), dy).astype(dtype)
+    if strided:
+        x, dy = np.asfortranarray(x), np.asfortranarray(dy)
+    with by_formula():
+        expected, cache = layer.forward(x)
+        expected_dx = layer.backward(dy, cache)
+    with in_one_pass():
+        y, cache = layer.forward(x)
+        np.testing.assert_array_equal(y, expected)
+        assert_same_bits(layer.backward(dy, cache), expected_dx)
+        # Of another float type dy is for the formula; and so is a window of 256 entries.
+        other = dy.astype(np.float64 if dtype == np.float32 else np.float32)
+        np.testing.assert_allclose(layer.backward(other, cache), expected_dx, rtol=1e-5, atol=1e-5)
+
+
+def test_a_window_of_more_entries_than_a_byte_counts(rng: np.random.Generator) -> None:
+    for size in ((15, 16), (15, 17), (16, 16)):
+        layer, x = L.MaxPooling2D(size), rng.normal(size=(2, 32, 34, 3)).astype(np.float32)
+        layer.ensure_built(x.shape[1:])
+        with by_formula():
+            y, cache = layer.forward(x)
+            dx = layer.backward(y, cache)
+        with in_one_pass():
+            mine, cache = layer.forward(x)
+            assert_same_bits(mine, y)
+            assert_same_bits(layer.backward(y, cache), dx)
+
+
+@pytest.mark.parametrize("kind", OF_IMAGES)
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_a_large_batch_on_several_threads(
+    kind: Any, threads: int, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
+    layer, x = kind(3, 2, "same"), rng.normal(size=(37, 33, 32, 32)).astype(np.float32)
+    layer.ensure_built(x.shape[1:])
+    dy = rng.normal(size=(37, *layer.output_shape)).astype(np.float32)
+    monkeypatch.setattr(mb.parallel, "_threads", threads)
+    y, cache = layer.forward(x)
+    dx = layer.backward(dy, cache)
+    with by_formula():
+        alone = [layer.forward(x[n : n + 1]) for n in range(len(x))]
+        for n, (y_n, cache) in enumerate(alone):
+            assert_same_bits(y[n : n + 1], y_n)
+            assert_same_bits(dx[n : n + 1], layer.backward(dy[n : n + 1], cache))
+
+
+@pytest.mark.parametrize("shape", [(3, 2, 2, 3), (4, 2, 2, 2), (4, 2, 2, 4)])
+def test_the_gradient_of_another_batch_is_refused(shape: tuple[int, ...]) -> None:
+    """The compiled loops look at no shape: before them somebody must."""
+    layer = L.MaxPooling2D()
+    layer.ensure_built((4, 4, 3))
+    with in_one_pass():
+        _, cache = layer.forward(np.ones((4, 4, 4, 3), np.float32))
+        with pytest.raises(ValueError, match=r"broadcast|shape"):
+            layer.backward(np.ones(shape, np.float32), cache)
 
 
 def test_strides_default_to_the_pool_size() -> None:

@@ -24,9 +24,9 @@ def blas(monkeypatch: pytest.MonkeyPatch) -> None:
 @settings(deadline=None)
 @given(
     N=st.integers(1, 70),
-    I=st.integers(2, 70),
+    I=st.integers(2, 70) | st.integers(200, 600),
     O=st.integers(1, 70),
-    turned=st.booleans(),
+    turned=st.sampled_from(["neither", "a", "b"]),
     given_out=st.booleans(),
     wide=st.booleans(),
     cut=st.booleans(),
@@ -35,24 +35,25 @@ def test_a_product_in_tiles_is_numpys(
     N: int,
     I: int,  # noqa: E741  # the maths' letters
     O: int,  # noqa: E741
-    turned: bool,
+    turned: str,
     given_out: bool,
     wide: bool,
     cut: bool,
 ) -> None:
     rng = np.random.default_rng(N * I + O)
     dtype = np.float64 if wide else np.float32
-    a, b = (rng.normal(size=shape).astype(dtype) for shape in ((I, N) if turned else (N, I), (I, O)))
-    a = a.T if turned else a
+    a, b = (rng.normal(size=shape).astype(dtype) for shape in ((N, I), (I, O)))
+    a = np.asfortranarray(a) if turned == "a" else a
+    b = np.asfortranarray(b) if turned == "b" else b
     taken: list[int] = []
-    shares = tiles._shares
+    shares = tiles._cut
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tiles, "at_hand", lambda: True)
         patch.setattr(module, "TILED", 1)
         if cut:
             patch.setattr(tiles, "LARGE", 1)
             patch.setattr(tiles, "MANY", 20)
-        patch.setattr(tiles, "_shares", lambda *how: taken.append(1) or shares(*how))
+        patch.setattr(tiles, "_cut", lambda *how: taken.append(1) or shares(*how))
         out = np.empty((N, O), dtype) if given_out else None
         z = product(a, b, out)
     assert taken
@@ -76,14 +77,15 @@ def test_an_affine_map_never_falls_below_its_least(
 
 
 @pytest.mark.parametrize("shape", [(32, 784, 512), (300, 70, 500), (700, 64, 300)])
-@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("turned", ["neither", "a", "b"])
 def test_no_bit_of_a_product_in_tiles_depends_on_the_number_of_threads(
-    shape: tuple[int, int, int], turned: bool, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+    shape: tuple[int, int, int], turned: str, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
 ) -> None:
     monkeypatch.setattr(tiles, "at_hand", lambda: True)
     N, I, O = shape  # noqa: E741  # the maths' letters
-    a, b = (rng.normal(size=n).astype(np.float32) for n in ((I, N) if turned else (N, I), (I, O)))
-    a = a.T if turned else a
+    a, b = (rng.normal(size=n).astype(np.float32) for n in ((N, I), (I, O)))
+    a = np.asfortranarray(a) if turned == "a" else a
+    b = np.asfortranarray(b) if turned == "b" else b
     several = []
     for threads in (1, 2, 3, 5):
         monkeypatch.setattr(parallel, "_threads", threads)
@@ -98,15 +100,14 @@ def test_what_the_loops_do_not_take_goes_to_blas(monkeypatch: pytest.MonkeyPatch
         raise AssertionError("not this")
 
     monkeypatch.setattr(module, "TILED", 1)
-    for name in ("product", "transposed_product"):
+    for name in ("product", "transposed_product", "product_with_transposed"):
         monkeypatch.setattr(tiles, name, no)
-    x, W = rng.normal(size=(30, 20)), rng.normal(size=(20, 10))
-    cases = [(x, W.astype(np.float32), None), (x, np.asfortranarray(W), None), (x[:, ::2], W[::2], None)]
+    x, W, many = rng.normal(size=(30, 20)), rng.normal(size=(20, 10)), rng.normal(size=(300, 20))
+    cases = [(x, W.astype(np.float32), None), (many, np.asfortranarray(W), None), (x[:, ::2], W[::2], None)]
+    cases += [(np.asfortranarray(x), np.asfortranarray(W), None), (x, np.repeat(W, 2, axis=1)[:, ::2], None)]
     cases += [(x, W, np.empty((10, 30)).T), (x, W, np.empty((30, 10), np.float32)), (x.astype(int), W, None)]
     for a, b, out in cases:
         np.testing.assert_allclose(product(a, b, out), a @ b, rtol=1e-5, atol=1e-5)
-    monkeypatch.setattr(module, "LONG", 5)
-    np.testing.assert_allclose(product(x, W), x @ W)
 
 
 @given(N=extents, I=extents, O=extents, given_out=st.booleans(), wide=st.booleans(), turned=st.booleans())

@@ -75,6 +75,7 @@ def test_the_fast_form_is_the_formula(
 @pytest.mark.parametrize("image", [(3, 3), (4, 7), (7, 4), (8, 8)])
 @pytest.mark.parametrize(("C", "F"), [(16, 16), (17, 33), (35, 19)])
 def test_nothing_is_written_beyond_an_edge(image: tuple[int, int], C: int, F: int) -> None:
+    from minibatch import board
     from minibatch.layers import transforms
 
     window = Window.over(image, (3, 3), (1, 1), "same")
@@ -83,18 +84,20 @@ def test_nothing_is_written_beyond_an_edge(image: tuple[int, int], C: int, F: in
     transforms.transform_kernels(kernel, U[1:-1].reshape(4, 4, C, F))
     z = np.full((4, *image, F), 7.0, np.float32)
     rows, size = winograd._room(2, image, C, F, 4)
-    room = np.full(size + 32, 7.0, np.float32)
-    transforms.correlate(x, (1, 1), U[1:-1], bias, np.float32(-np.inf), rows, room[16:-16], z[1:-1])
+    rooms, taken = np.full((3, size), 7.0, np.float32), np.array([0, 1])
+    turn = winograd.HERE, rows, rooms[1:], taken
+    alone, every, pads = board.empty(), (2, 2), (1, 1)
+    biases = bias, np.zeros(F, np.float32), np.float32(-np.inf)
+    transforms.correlate(alone, every, x, pads, U[1:-1], *biases, *turn, z[1:-1])
     np.testing.assert_allclose(z[1:-1], patches_times(x, kernel, window) + bias, rtol=1e-4, atol=1e-4)
-    S = np.full((18, C, F), 7.0, np.float32)
-    transforms.kernel_gradient(x, (1, 1), dz, rows, room[16:-16], S[1:-1])
+    parts = np.full((3, 16, C, F), 7.0, np.float32)
+    transforms.sums(alone, every, x, pads, dz, *turn, parts[1:-1])
     dW = np.full((5, 3, C, F), 7.0, np.float32)
-    transforms.gather_sums(S[1:-1].reshape(4, 4, C, F), dW[1:-1])
+    transforms.kernel_gradient(alone, (C * F, 50), parts[1:-1], dW[1:-1])
     np.testing.assert_allclose(dW[1:-1], transposed_patches_times(x, dz, window), rtol=1e-4, atol=1e-4)
-    for guarded in (U, z, S, dW):
+    for guarded in (U, z, parts, dW, rooms):
         assert (guarded[[0, -1]] == 7).all()
-    assert (room[:16] == 7).all()
-    assert (room[-16:] == 7).all()
+    assert taken.tolist() == [0, 1]
 
 
 def test_it_is_not_less_exact_than_the_plain_sums(rng: np.random.Generator) -> None:

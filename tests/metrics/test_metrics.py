@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import minibatch as mb
 from minibatch import metrics
+from minibatch.metrics import kernels
 
 
 @given(
@@ -41,6 +42,7 @@ def test_a_short_last_batch_counts_for_what_it_holds() -> None:
     assert mean.result() == pytest.approx((10 * 100 * 1.0 + 50 * 3.0) / 1050)
 
 
+@settings(deadline=None)  # the first example may load a compiled loop
 @given(
     labels=hnp.arrays(np.intp, st.integers(1, 20), elements=st.integers(0, 3)),
     seed=st.integers(0, 99),
@@ -170,10 +172,31 @@ def test_an_accuracy_that_is_counted_is_the_mean_of_ones_and_zeros(
     w = rng.random(7) if weighted else None
     counted = mb.metrics.SparseCategoricalAccuracy()
     plain = mb.metrics.MeanMetricWrapper(lambda a, b: mb.metrics.sparse_categorical_accuracy(a, b), name="plain")
-    assert counted._truth is not None
-    assert plain._truth is None
+    assert counted._count_right is not None
+    assert plain._count_right is None
     for _ in range(2):
         counted.update_state(y, p, w)
         plain.update_state(y, p, w)
     assert counted.result() == plain.result()
     assert 0 < counted.result() < 1
+
+
+@settings(deadline=None)  # the first example loads a compiled loop
+@given(N=st.integers(0, 20), K=st.integers(1, 6), wide=st.booleans(), seed=st.integers(0, 999))
+def test_the_loop_that_counts_agrees_with_argmax(N: int, K: int, wide: bool, seed: int) -> None:
+    """With many ties, and with what is no number."""
+    rng = np.random.default_rng(seed)
+    p = rng.choice([0.0, 0.5, 1.0, np.nan], size=(N, K), p=[0.3, 0.3, 0.3, 0.1])
+    p = p.astype(np.float64 if wide else np.float32)
+    y = rng.integers(K, size=N)
+    assert kernels.count_best(y, p) == (p.argmax(axis=1) == y).sum()
+    metric = metrics.SparseCategoricalAccuracy()
+    metric.update_state(y, p)
+    assert (metric.total, metric.count) == ((p.argmax(axis=1) == y).sum(), N)
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.longdouble, ">f4", np.int8])
+def test_predictions_of_any_type_are_counted(kind: object) -> None:
+    """Also those that a compiled loop does not take."""
+    p = np.array([[0, 1], [1, 0], [1, 0]]).astype(kind)
+    assert metrics.SparseCategoricalAccuracy()(np.array([1, 1, 0]), p) == 2 / 3

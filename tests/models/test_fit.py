@@ -389,3 +389,67 @@ def test_batches_go_alone_where_somebody_could_tell(what: str) -> None:
     assert together == pytest.approx(model.evaluate(x, y, batch_size=8, steps=9, verbose=0), rel=1e-6)
     together, alone = (model.predict(x, batch_size=8, steps=steps, verbose=0) for steps in (None, 9))
     np.testing.assert_allclose(together, alone, rtol=1e-5)
+
+
+def test_only_the_steps_own_overflow_is_kept_quiet() -> None:
+    """A callback that divides by zero between steps is warned as anywhere; without one, a fit may overflow."""
+
+    class Dividing(Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            np.float32(1) / np.zeros(1, np.float32)
+
+    with pytest.warns(RuntimeWarning, match="divide by zero"):
+        constant().fit(np.ones((2, 1)), np.ones(2), verbose=0, callbacks=[Dividing()])
+    with pytest.warns(UserWarning, match="The loss is NaN"):
+        constant(1e30).fit(np.ones((9, 1)), np.zeros(9), batch_size=1, verbose=0)
+    with pytest.warns(RuntimeWarning, match="divide by zero"):
+        np.float32(1) / np.zeros(1, np.float32)
+
+
+class Spread(mb.metrics.Metric):
+    """The largest mean of a batch's predictions: which batches there are makes a difference; and no weights."""
+
+    def reset_state(self) -> None:
+        self.most = 0.0
+
+    def update_state(self, y_true: np.ndarray, y_pred: np.ndarray) -> None:
+        self.most = max(self.most, float(y_pred[:, 0].mean()))
+
+    def result(self) -> float:
+        return self.most
+
+
+@pytest.mark.parametrize("last", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("reduction", ["sum_over_batch_size", "sum", "mean_with_sample_weight"])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("n", [1, 8, 61])
+def test_who_looks_on_changes_no_bit_of_an_evaluation(last: str, reduction: str, weighted: bool, n: int) -> None:
+    """Alone, a block of batches is judged at once; with a callback each batch is."""
+    rng = np.random.default_rng(n)
+    x, y, w = rng.normal(size=(n, 4)).astype(np.float32), rng.integers(3, size=n), rng.uniform(size=n)
+    model = mb.Sequential([mb.Input((4,)), L.Dense(5, "relu"), L.Dense(3, last, kernel_regularizer="l2")])
+    loss = mb.losses.SparseCategoricalCrossentropy(reduction=reduction)
+    kinds: list[Any] = ["accuracy", "sparse_categorical_crossentropy", Spread()]
+    model.compile("sgd", loss, metrics=kinds, weighted_metrics=["accuracy"])
+    given = {"batch_size": 8, "verbose": 0, "sample_weight": w if weighted else None}
+    seen: list[int] = []
+    watcher = mb.callbacks.LambdaCallback()
+    watcher.on_test_batch_end = lambda batch, logs=None: seen.append(batch)
+    assert model.evaluate(x, y, **given) == model.evaluate(x, y, callbacks=[watcher], **given)
+    assert seen == list(range(-(-n // 8)))
+
+
+def test_several_outputs_are_judged_together_bit_for_bit() -> None:
+    rng = np.random.default_rng(3)
+    x, y, t = rng.normal(size=(61, 4)).astype(np.float32), rng.integers(3, size=61), rng.normal(size=(61, 2))
+    source = mb.Input((4,))
+    hidden = L.Dense(5, "relu")(source)
+    outputs = [L.Dense(3, "softmax", name="kind")(hidden), L.Dense(2, name="place")(hidden), L.Dense(1)(hidden)]
+    model = mb.Model(source, outputs)
+    losses = ["sparse_categorical_crossentropy", "mse", None]
+    model.compile("sgd", losses, loss_weights=[1.0, 0.3, 1.0], metrics=[["accuracy"], ["mae"], []])
+    watcher = mb.callbacks.LambdaCallback()
+    watcher.on_test_batch_begin = lambda batch, logs=None: None
+    given: Any = {"batch_size": 8, "verbose": 0}
+    targets = [y, t, np.zeros((61, 1))]
+    assert model.evaluate(x, targets, **given) == model.evaluate(x, targets, callbacks=[watcher], **given)

@@ -6,10 +6,6 @@ gradient by its output (O,).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from typing import Any
-
 import numpy as np
 
 from minibatch.noise.training import elementwise
@@ -20,10 +16,6 @@ from minibatch.typing import Array
 SHORT_ROW = 64
 #: Of so many samples, all pairs are no work to speak of.
 FEW_SAMPLES = 32
-#: Multiplications of a piece of the work on sums of squares, at most, about: some 40 microseconds.
-PIECE = 1 << 22
-
-SignalTask = Callable[[], tuple[float, float]]
 
 
 class Affine:
@@ -72,19 +64,6 @@ class Affine:
         numbers = self.n * (self.inputs + self.outputs)
         return numbers < self.inputs * self.outputs or self.n <= FEW_SAMPLES
 
-    def add_products(self, gradient: Array, norm2: Array, along: Array) -> None:
-        """Add |g_i|^2 to ``norm2`` and g_i . g to ``along``, both (N,); ``gradient`` (D,) is g, their mean."""
-        if self.pairs_are_less:
-            kernels().batch_products(self.a, self.d, self._one, self.scale**2, norm2, along)
-        else:
-            kernels().sample_lengths(self.a, self.d, self._one, self.scale**2, norm2)
-            along += self.times(gradient)
-
-    @property
-    def _one(self) -> Any:
-        """1 in the factors' float type, the input of the bias; 0 where there is none."""
-        return self.d.dtype.type(self.bias is not None)
-
     def times(self, v: Array) -> Array:
         """Return g_i . v, (N,), for a vector v (D,)."""
         kernel = v[self.kernel].reshape(self.inputs, self.outputs)
@@ -101,70 +80,13 @@ class Affine:
 
     def add_along(self, other: Affine, along: Array) -> None:
         """Add g_i . h to ``along`` (N,), for h the mean of other samples' gradients."""
-        factor = self.scale * other.scale
-        kernels().products_with(self.a, self.d, other.a, other.d, self._one, factor, along)
-
-    def signal_tasks(self, gradient: Array, epsilon: float, memory: dict[Any, Any]) -> list[SignalTask]:
-        """Return functions whose results add up to ``elementwise.signal_sums`` over this layer's parameters.
-
-        ``memory`` is kept between calls. The pieces depend on the shapes alone.
-        """
-        outer, rows_of_tile, numbers = kernels().outer_signal_sums, kernels().ROWS, self._numbers(epsilon)
-        u, v, g = self.a, self.d, gradient[self.kernel].reshape(self.inputs, self.outputs)
-        if self.runs_along_inputs:
-            u, v, g = v, u, np.ascontiguousarray(g.T)  # so that its divisions run in several lanes
-        few = max(1, PIECE // (rows_of_tile * v.size)) * rows_of_tile
-        pieces = range(0, u.shape[1], few)
-        squares, tiles, rows = self._places(memory, len(pieces))
-        kernels().squared_tiles(v, tiles)
-        tasks: list[SignalTask] = [
-            partial(outer, u, i, min(i + few, u.shape[1]), tiles, g, numbers, squares, rows[k])
-            for k, i in enumerate(pieces)
-        ]
-        if self.bias is not None:
-            row = np.empty(self.outputs, self.d.dtype)
-            tasks.append(partial(kernels().bias_signal_sums, self.d, gradient[self.bias], numbers, row))
-        return tasks
-
-    def _numbers(self, epsilon: float) -> tuple[Any, Any, Any]:
-        """Return scale, bessel and epsilon of ``kernels.signal_sums``, in the factors' float type."""
-        real = self.d.dtype.type
-        return real(self.scale**2 / self.n), real(self.n / max(1, self.n - 1)), real(epsilon)
-
-    def _places(self, memory: dict[Any, Any], pieces: int) -> tuple[Array, Array, Array]:
-        """Return the memory of ``kernels.outer_signal_sums``, from the last call where there was one alike."""
-        dtype = self.d.dtype
-        key = (self.kernel.start, self.n, dtype, pieces)
-        if key not in memory:
-            if len(memory) > 100:  # batches of many sizes
-                memory.clear()
-            U, V = (self.outputs, self.inputs) if self.runs_along_inputs else (self.inputs, self.outputs)
-            memory[key] = kernels().memory_of(self.n, U, V, pieces, dtype)
-        places: tuple[Array, Array, Array] = memory[key]
-        return places
+        one, factor = self.d.dtype.type(self.bias is not None), self.scale * other.scale
+        kernels().products_with(self.a, self.d, other.a, other.d, one, factor, 0, self.n, along)
 
     @property
     def runs_along_inputs(self) -> bool:
         """Whether the loops over the second moments run along I, because the rows of O numbers are short."""
         return self.outputs < SHORT_ROW and self.inputs > self.outputs
-
-    def add_all(
-        self, gradient: Array, kept: Affine | None, epsilon: float | None, memory: dict[Any, Any], found: Array
-    ) -> tuple[float, float]:
-        """Do ``add_products``, with ``kept`` ``add_along``, with ``epsilon`` the ``signal_tasks``: in one call.
-
-        ``found`` (3, N) is added to. For a layer whose ``pairs_are_less``.
-        """
-        squares, tiles, rows = self._places(memory, 1)
-        b, e = (self.a[:0], self.d[:0]) if kept is None else (kept.a, kept.d)
-        sums: tuple[float, float] = kernels().layer_sums(
-            self.a, self.d, b, e, self._one,
-            (self.scale**2, self.scale * (1.0 if kept is None else kept.scale)),
-            gradient, (self.kernel.start, -1 if self.bias is None else self.bias.start),
-            self._numbers(-1.0 if epsilon is None else epsilon),
-            (squares, tiles, rows[0]), self.runs_along_inputs, found,
-        )  # fmt: skip
-        return sums
 
     def second_moment(self) -> list[tuple[slice, Array]]:
         """Return (where, (1/N) sum_i g_ij^2) for the kernel and the bias: the reference of ``signal_sums``."""

@@ -101,39 +101,43 @@ def bias_signal_sums(d: Array, g: Array, numbers: tuple[float, float, float], ro
 
 
 @compiled
-def batch_products(a: Array, d: Array, one: float, factor: float, norm2: Array, along: Array) -> None:
-    """Add K_ii to ``norm2`` (N,) and the mean over k of K_ik to ``along`` (N,).
+def batch_products(
+    a: Array, d: Array, one: float, factor: float, first: int, last: int, norm2: Array, along: Array
+) -> None:
+    """Add K_ii to ``norm2`` (N,) and the mean over k of K_ik to ``along`` (N,), as far as some rows go.
 
     K_ik = factor (a_i.a_k + one)(d_i.d_k), a (N, I), d (N, O); ``one`` is 1 with a bias, 0 without. Half of the
-    pairs are enough.
+    pairs are enough: those with i from ``first`` to ``last``, and k from i on.
     """
     N = a.shape[0]
     of_a, of_d = np.empty((4, N + 3), a.dtype), np.empty((4, N + 3), a.dtype)
-    for i in range(0, N, 4):
+    for i in range(first, last, 4):
         _inner(a, i, a, i, of_a)
         _inner(d, i, d, i, of_d)
-        for p in range(min(4, N - i)):
+        for p in range(min(4, last - i)):
             x, y, total = of_a[p], of_d[p], 0.0
             norm2[i + p] += factor * (x[i + p] + one) * y[i + p]
             for k in range(i, N):
                 total += factor * (x[k] + one) * y[k]
             along[i + p] += total / N
-            for k in range(i + 4, N):
+            for k in range(min(i + 4, last), N):
                 along[k] += factor * (x[k] + one) * y[k] / N
 
 
 @compiled
-def products_with(a: Array, d: Array, b: Array, e: Array, one: float, factor: float, along: Array) -> None:
-    """Add factor times the mean over k of (a_i.b_k + one)(d_i.e_k) to ``along`` (N,): a (N, I), d (N, O).
+def products_with(
+    a: Array, d: Array, b: Array, e: Array, one: float, factor: float, first: int, last: int, along: Array
+) -> None:
+    """Add factor times the mean over k of (a_i.b_k + one)(d_i.e_k) to ``along`` (N,), i from ``first`` to ``last``.
 
-    b (M, I), e (M, O).
+    a (N, I), d (N, O), b (M, I), e (M, O).
     """
-    N, M = a.shape[0], b.shape[0]
+    M = b.shape[0]
     of_a, of_d = np.empty((4, M + 3), a.dtype), np.empty((4, M + 3), a.dtype)
-    for i in range(0, N, 4):
+    for i in range(first, last, 4):
         _inner(a, i, b, 0, of_a)
         _inner(d, i, e, 0, of_d)
-        for p in range(min(4, N - i)):
+        for p in range(min(4, last - i)):
             x, y, total = of_a[p], of_d[p], 0.0
             for k in range(M):
                 total += factor * (x[k] + one) * y[k]
@@ -192,60 +196,6 @@ def sample_lengths(a: Array, d: Array, one: float, factor: float, norm2: Array) 
 
 
 @compiled
-def layer_sums(
-    a: Array,
-    d: Array,
-    b: Array,
-    e: Array,
-    one: float,
-    factors: tuple[float, float],
-    gradient: Array,
-    places: tuple[int, int],
-    numbers: tuple[float, float, float],
-    memory: tuple[Array, Array, Array],
-    across: bool,
-    found: Array,
-) -> tuple[float, float]:
-    """Do all of the above for a layer, in one call: a small layer's arithmetic takes no longer than a few calls.
-
-    Parameters
-    ----------
-    a, d, b, e, one
-        As for ``products_with``; b and e without rows where no gradient was kept.
-    factors : (float, float)
-        Of ``batch_products`` and ``products_with``.
-    gradient : ndarray, shape (D,)
-    places : (int, int)
-        Where kernel and bias begin in it; -1 without a bias.
-    numbers : (float, float, float)
-        scale, bessel and epsilon of ``signal_sums``; a negative epsilon leaves these out.
-    memory : (ndarray, ndarray, ndarray)
-        The squares, tiles and rows of ``outer_signal_sums``.
-    across : bool
-        Whether the loops run along I (see ``Affine.runs_along_inputs``).
-    found : ndarray, shape (3, N)
-        |g_i|^2, g_i . g and g_i . h are added to its rows.
-    """
-    batch_products(a, d, one, factors[0], found[0], found[1])
-    if b.shape[0]:
-        products_with(a, d, b, e, one, factors[1], found[2])
-    if numbers[2] < 0:
-        return 0.0, 0.0
-    I, O = a.shape[1], d.shape[1]  # noqa: E741 - the maths' letters
-    g = gradient[places[0] : places[0] + I * O].reshape(I, O)
-    squares, tiles, rows = memory
-    u, v = (d, a) if across else (a, d)
-    squared_tiles(v, tiles)
-    if across:
-        g = np.ascontiguousarray(g.T)
-    plain, unbiased = outer_signal_sums(u, 0, u.shape[1], tiles, g, numbers, squares, rows)
-    if places[1] >= 0:
-        x, y = bias_signal_sums(d, gradient[places[1] : places[1] + O], numbers, rows[0][:O])
-        plain, unbiased = plain + x, unbiased + y
-    return plain, unbiased
-
-
-@compiled
 def distances2(theta: Array, first: Array, before: Array) -> tuple[float, float]:
     """Return (|theta - first|^2, |theta - before|^2), of (D,) vectors, in one pass over them."""
     to_first, to_before = 0.0, 0.0
@@ -287,6 +237,22 @@ def mean_and_variance(values: Array) -> tuple[float, float]:
     for value in values:
         variance += (value - mean) * (value - mean)
     return mean, variance / (values.shape[0] - 1) if values.shape[0] > 1 else np.nan
+
+
+@compiled
+def statistics(total: Array) -> tuple[float, float, float, float, float, float]:
+    """Return what is asked of |g_i|^2, g_i . g and g_i . h, the rows of ``total`` (3, N).
+
+    The sums of the first, of the second, and of its squares; the variance of the second; mean and variance of the
+    third.
+    """
+    norm2 = along = along2 = 0.0
+    for i in range(total.shape[1]):
+        norm2 += total[0, i]
+        along += total[1, i]
+        along2 += total[1, i] * total[1, i]
+    mean_kept, variance_kept = mean_and_variance(total[2])
+    return norm2, along, along2, mean_and_variance(total[1])[1], mean_kept, variance_kept
 
 
 def aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:

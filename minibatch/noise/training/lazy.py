@@ -11,3 +11,9 @@ from typing import Any
 def kernels() -> Any:
     """Return the module of the compiled loops."""
     return importlib.import_module("minibatch.noise.training.kernels")
+
+
+@functools.cache
+def pieces() -> Any:
+    """Return the module of the pieces that the compiled loops' work is cut into."""
+    return importlib.import_module("minibatch.noise.training.pieces")

@@ -18,10 +18,12 @@ from minibatch.noise.per_sample import count
 from minibatch.noise.training import aside
 from minibatch.noise.training.elementwise import EPSILON
 from minibatch.noise.training.kept import Kept
+from minibatch.noise.training.lazy import kernels
+from minibatch.noise.training.parabola import Slope
 from minibatch.noise.training.plan import SINGLE, SPREAD, Plan
 from minibatch.noise.training.quantities import cosine
 from minibatch.noise.training.record import Record
-from minibatch.noise.training.samples import Samples
+from minibatch.noise.training.samples import DenseLayers, Samples
 from minibatch.noise.training.step import Step, measure
 from minibatch.noise.training.travel import Travel, losses_of_samples
 from minibatch.typing import Array
@@ -50,7 +52,7 @@ class Measuring(Callback, Watcher):
         #: The samples to measure on, if not the batch; and those of the full gradient.
         self._reference: Batch | None = None
         self._full: list[Batch] | Feed | None = None
-        self._dense: frozenset[Layer] = frozenset()
+        self._dense: DenseLayers = {}
         self._size = 0
         self._plain = False
         self._forget()
@@ -67,7 +69,8 @@ class Measuring(Callback, Watcher):
         self._samples: Samples | None = None
         self._measured: Step | None = None
         self._values: dict[str, float] = {}
-        self._losses: Array = np.empty(0)
+        #: The variance of the samples' losses.
+        self._loss_variance = math.nan
         self._late: tuple[int, float] | None = None
 
     def visit(self, layer: Layer, dy: Array, cache: Cache) -> None:
@@ -131,7 +134,8 @@ class Measuring(Callback, Watcher):
         step.needs_norm2 = self._keeps or not wanted <= {"loss", "batch_size", "distance"}
         self._values = measure(step, wanted, self.record.averages, self._memory, self.epsilon)
         if (self._opens or self.travel.open is not None) and samples is not None:
-            self._losses = losses_of_samples(model, batch.targets, outputs, caches, batch.weights)
+            losses = losses_of_samples(model, batch.targets, outputs, caches, batch.weights)
+            self._loss_variance = kernels().mean_and_variance(losses)[1]
         self._look_back(step, alpha_of_plain)
         if "cosine_to_full" in wanted:
             self._compare_with_full(step)
@@ -146,13 +150,12 @@ class Measuring(Callback, Watcher):
         kept, samples, travel = self._previous, step.samples, self.travel
         product = None
         if travel.open is not None and samples is not None:
-            if kept is not None and step.along_kept is not None:
-                products = step.along_kept
-                product = float(np.add.reduce(products)) / len(products)
-                along = products * (-1 / math.sqrt(kept.norm2) if kept.norm2 > 0 else 0.0)
+            if kept is not None and step.sums is not None and step.sums.kept is not None:
+                product, variance = step.sums.kept
+                along = _along_step(product, variance, math.sqrt(max(kept.norm2, 0.0)))
             else:
                 along = travel.along_update(samples)
-            self._late = travel.step_ends(self._losses, step.loss, along)
+            self._late = travel.step_ends(Slope(step.loss, self._loss_variance, *along))
         if "cosine_to_previous" in self._wanted and kept is not None and kept.step == self.step - 1 > 0:
             if product is None:
                 product = kept.product(step.gradient, samples)
@@ -188,10 +191,14 @@ class Measuring(Callback, Watcher):
                 values["update_size"] = update
         if self._opens and step.samples is not None:
             if self._plain:
-                along = step.along
-                assert along is not None
+                assert step.sums is not None
                 length = math.sqrt(step.norm2) if step.norm2 >= 0 else math.nan
-                along = along * (-1 / length if length > 0 else 0.0)
-                travel.step_begins(self.step, rate * length, self._losses, step.loss, along)
+                along = _along_step(step.norm2, step.sums.along_variance, length)
+                travel.step_begins(self.step, rate * length, Slope(step.loss, self._loss_variance, *along))
             else:
-                travel.step_begins_after_update(self.step, self._losses, step.loss, step.samples)
+                travel.step_begins_after_update(self.step, step.loss, self._loss_variance, step.samples)
+
+
+def _along_step(mean: float, variance: float, length: float) -> tuple[float, float]:
+    """Return mean and variance of g_i . d / |d|, d = -lr g, from those of g_i . g and |g|."""
+    return (-mean / length, variance / length**2) if length > 0 else (0.0, 0.0)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 #: Stands for a variance of zero, as in Cockpit: what was measured without noise is met almost exactly.
 SMALLEST_VARIANCE = 1e-10
 
 
-@dataclass(frozen=True)
-class Slope:
+class Slope(NamedTuple):
     """The loss at one end of a step, seen along the step, by the samples of a batch.
 
     Attributes

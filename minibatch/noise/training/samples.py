@@ -16,6 +16,9 @@ from minibatch.noise.training import elementwise
 from minibatch.noise.training.affine import Affine
 from minibatch.typing import Array
 
+#: Where the kernel and the bias of a layer lie in the parameter vector.
+DenseLayers = dict[Layer, tuple[slice, slice | None]]
+
 
 class Samples:
     """The g_i of the samples of a batch: dense layers as ``Affine``, all others in a ``PerSample``.
@@ -25,8 +28,8 @@ class Samples:
     model : Model
     batch_size : int
         B. The backward pass is that of a training step, of the mean loss: its shares are scaled back by B.
-    dense : frozenset of Layer
-        What may be taken as ``Affine`` (see ``dense_layers``).
+    dense : dict of Layer to (slice, slice or None)
+        What may be taken as ``Affine``, and where kernel and bias lie (see ``dense_layers``).
     copied : callable, optional
         Makes the factors' copies, where they will be asked for beyond this step (see ``Kept``).
     """
@@ -35,7 +38,7 @@ class Samples:
         self,
         model: Model,
         batch_size: int,
-        dense: frozenset[Layer],
+        dense: DenseLayers,
         copied: Callable[[Affine], Affine] | None = None,
     ) -> None:
         penalties = {w: w.regularizer.gradient(w.value).reshape(-1) for w in model.objective.regularized}
@@ -53,14 +56,17 @@ class Samples:
         TypeError
             As ``PerSample.visit``.
         """
-        if layer not in self.dense or not layer.trainable or dy.ndim != 2:
+        places = self.dense.get(layer)
+        if places is None or not layer.trainable or dy.ndim != 2:
             self.others.visit(layer, dy, cache)
             return
         # What a Dense layer keeps for its backward pass is its input; see its per_sample_gradients.
-        places = [self.parameters.slices[weight] for weight in layer.weights]
-        bias = places[1] if len(places) > 1 else None
-        part = Affine(cache, dy, self.batch_size, places[0], bias)
-        self.affine.append(part if self.copied is None else self.copied(part))
+        part = Affine(cache, dy, self.batch_size, *places)
+        if self.copied is not None:
+            part = self.copied(part)
+        if not (part.a.flags.carray and part.d.flags.carray):
+            part = part.copy()  # of other layouts the loops would be compiled once more
+        self.affine.append(part)
 
     def finish(self) -> None:
         """Take up the weights that no layer of the pass has shown, because no loss asks about them."""
@@ -108,11 +114,13 @@ class Samples:
                 yield self.parameters.slices[weight], rows + r
 
 
-def dense_layers(model: Model) -> frozenset[Layer]:
+def dense_layers(model: Model) -> DenseLayers:
     """Return the layers that ``Samples`` may take as ``Affine``: plain ``Dense``, used once, without penalties."""
     visits = Counter(visit.layer for visit in model.graph.visits)
-    return frozenset(
-        layer
-        for layer, times in visits.items()
-        if type(layer) is Dense and times == 1 and not any(weight.regularizer for weight in layer.weights)
-    )
+    slices = model.parameters.slices
+    found: DenseLayers = {}
+    for layer, times in visits.items():
+        if type(layer) is Dense and times == 1 and not any(weight.regularizer for weight in layer.weights):
+            kernel, *bias = (slices[weight] for weight in layer.weights)
+            found[layer] = kernel, bias[0] if bias else None
+    return found

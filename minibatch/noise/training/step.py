@@ -14,7 +14,7 @@ from minibatch.noise.training.elementwise import EPSILON
 from minibatch.noise.training.kept import Kept
 from minibatch.noise.training.plan import SPREAD
 from minibatch.noise.training.samples import Samples
-from minibatch.noise.training.sums import sums
+from minibatch.noise.training.sums import Sums, sums
 from minibatch.typing import Array
 
 
@@ -43,8 +43,8 @@ class Step:
         Whether anybody asks for Q.
     norm2 : float
         Q, known once ``measure`` has run.
-    along, along_kept : ndarray, shape (B,), or None
-        g_i . g_B and g_i . h, with h the gradient that was kept; likewise.
+    sums : Sums or None
+        Over the samples; likewise.
     """
 
     batch_size: int
@@ -57,8 +57,7 @@ class Step:
     kept: Kept | None = None
     needs_norm2: bool = True
     norm2: float = math.nan
-    along: Array | None = None
-    along_kept: Array | None = None
+    sums: Sums | None = None
 
 
 @dataclass
@@ -109,11 +108,9 @@ def measure(
     signal = (math.nan, math.nan)
     if step.samples is not None:
         asks = epsilon if "gsnr" in wanted or "eb" in wanted else None
-        found = sums(step.samples, g, epsilon=asks, kept=step.kept, memory=memory)
-        step.along, step.along_kept = found.along, found.along_kept
-        sum_norm2 = float(np.add.reduce(found.norm2))
-        step.norm2 = float(np.add.reduce(found.along)) / B
-        sum_along2 = float(np.dot(found.along, found.along))
+        step.sums = found = sums(step.samples, g, epsilon=asks, kept=step.kept, memory=memory)
+        sum_norm2, sum_along2 = found.norm2, found.along2
+        step.norm2 = found.along / B
         signal = found.signal or signal
     elif step.needs_norm2:
         step.norm2 = float(np.dot(g, g))

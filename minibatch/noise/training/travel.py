@@ -8,11 +8,15 @@ from typing import Any
 import numpy as np
 
 from minibatch.models import Model
-from minibatch.noise.training.lazy import kernels
+from minibatch.noise.training.lazy import kernels, pieces
 from minibatch.noise.training.parabola import Slope, alpha
 from minibatch.noise.training.samples import Samples
 from minibatch.optimizers import SGD
+from minibatch.parallel import together
 from minibatch.typing import Array
+
+#: Numbers of a piece of the way, some microseconds' work; of so many, others would come too late to share it.
+FEW, SMALL = 1 << 16, 1 << 18
 
 
 class Travel:
@@ -33,7 +37,7 @@ class Travel:
         self.start: Array | None = None
         self._before: Array | None = None
         self._update: Array | None = None
-        self._scratch: Array | None = None
+        self._found = np.zeros((0, 2))
         #: The step that alpha is waiting for the end of: its number and length, and the slope at its beginning.
         self.open: tuple[int, float, Slope] | None = None
         #: Whether that step went along -g_B, so that the products with it are those with the gradient.
@@ -65,42 +69,55 @@ class Travel:
 
     def after_update(self, wants_distance: bool, wants_update: bool) -> tuple[float, float]:
         """Return (|theta - start|, |theta - theta before|) after the step; NaN where it is not wanted."""
-        if wants_update:
-            assert self._before is not None
-            first = self.start if wants_distance and self.start is not None else self._before
-            distance2, update2 = kernels().distances2(self.theta, first, self._before)
-            return math.sqrt(distance2) if wants_distance else math.nan, math.sqrt(update2)
-        assert self.start is not None
-        return (math.sqrt(kernels().distance2(self.theta, self.start)) if wants_distance else math.nan), math.nan
+        theta, before = self.theta, self._before
+        first = self.start if wants_distance else before
+        assert first is not None
+        few = FEW if theta.size >= SMALL else theta.size
+        rows = -(-theta.size // few) + 1
+        if len(self._found) != rows:
+            self._found = np.zeros((rows, 2))
+        to = before if wants_update and before is not None else theta[:0]
+        together(pieces().distances, (theta.size, few), theta, first, to, self._found)
+        distance2, update2 = self._found[-1].tolist()
+        return (
+            math.sqrt(distance2) if wants_distance else math.nan,
+            math.sqrt(update2) if wants_update else math.nan,
+        )
 
     # Alpha --------------------------------------------------------------------------------------------------
 
-    def step_begins(self, number: int, length: float, losses: Array, loss: float, along: Array) -> None:
-        """Begin a step along -g_B: ``along`` (B,) is g_i . d / |d|, ``losses`` (B,) the samples'."""
-        self.open, self.along_gradient = (number, length, _slope(loss, losses, along)), True
+    def step_begins(self, number: int, length: float, start: Slope) -> None:
+        """Begin a step along -g_B; ``start`` is what its batch says of its beginning."""
+        self.open, self.along_gradient = (number, length, start), True
 
-    def step_begins_after_update(self, number: int, losses: Array, loss: float, samples: Samples) -> None:
-        """Remember a step's beginning when it is over, where only its end shows where it went."""
+    def step_begins_after_update(self, number: int, loss: float, variance: float, samples: Samples) -> None:
+        """Remember a step's beginning when it is over, where only its end shows where it went.
+
+        ``variance`` is that of the samples' losses.
+        """
         assert self._before is not None
         self._update = np.subtract(self.theta, self._before, out=_like(self._update, self.theta))
         length = float(np.linalg.norm(self._update))
-        along = samples.times(self._update) / length if length > 0 else np.zeros(samples.batch_size)
-        self.step_begins(number, length, losses, loss, along)
+        self.step_begins(number, length, Slope(loss, variance, *self._along(samples, length)))
         self.along_gradient = False
 
-    def along_update(self, samples: Samples) -> Array:
-        """Return g_i . d / |d| for the samples of the step after the update d, (B,)."""
-        assert self._update is not None
+    def along_update(self, samples: Samples) -> tuple[float, float]:
+        """Return mean and variance of g_i . d / |d| for the samples of the step after the update d."""
         assert self.open is not None
-        length = self.open[1]
-        return samples.times(self._update) / length if length > 0 else np.zeros(samples.batch_size)
+        return self._along(samples, self.open[1])
 
-    def step_ends(self, losses: Array, loss: float, along: Array) -> tuple[int, float]:
-        """Return (the step's number, its alpha), now that the loss at its end is known."""
+    def _along(self, samples: Samples, length: float) -> tuple[float, float]:
+        assert self._update is not None
+        along = samples.times(self._update) / length if length > 0 else np.zeros(samples.batch_size)
+        spread: tuple[float, float] = kernels().mean_and_variance(along)
+        return spread
+
+    def step_ends(self, end: Slope) -> tuple[int, float]:
+        """Return (the step's number, its alpha), now that its end is known."""
         assert self.open is not None
         number, length, start = self.open
         self.open = None
-        return number, alpha(length, start, _slope(loss, losses, along))
+        return number, alpha(length, start, end)
 
     # What it keeps ------------------------------------------------------------------------------------------
 
@@ -122,12 +139,6 @@ class Travel:
         self.along_gradient = self._update is None
 
 
-def _slope(loss: float, losses: Array, along: Array) -> Slope:
-    """Return what a batch says of the loss at one point; a batch of one sample has no variances: NaN."""
-    spread = kernels().mean_and_variance
-    return Slope(loss, spread(losses)[1], *spread(along))
-
-
 def _like(memory: Array | None, vector: Array) -> Array:
     return memory if memory is not None and memory.shape == vector.shape else np.empty_like(vector)
 
@@ -140,11 +151,17 @@ def _copied(memory: Array | None, vector: Array) -> Array:
 
 def losses_of_samples(model: Model, targets: Any, outputs: Any, caches: Any, weights: Any) -> Array:
     """Return l_i for the samples of a batch, (B,) float64: with its weight, summed over the outputs."""
-    total: Any = 0.0
+    total: Any = None
     for head, y, output, w in zip(model.objective.heads, targets, outputs, weights, strict=True):
-        if head.loss is not None:
-            loss, prediction = head.view(output, caches)
-            each, _ = loss.both(y, prediction, output if head.on_logits else None, differentiate=False)
-            each = each if each.ndim == 1 else each.reshape(len(each), -1).mean(axis=1)
-            total = total + head.weight * (each if w is None else each * np.asarray(w).reshape(-1))
+        if head.loss is None:
+            continue
+        loss, prediction = head.view(output, caches)
+        each, _ = loss.both(y, prediction, output if head.on_logits else None, differentiate=False)
+        if each.ndim != 1:
+            each = each.reshape(len(each), -1).mean(axis=1)
+        if w is not None:
+            each = each * np.asarray(w).reshape(-1)
+        if head.weight != 1:
+            each = head.weight * each
+        total = each if total is None else total + each
     return np.asarray(total, dtype=np.float64)

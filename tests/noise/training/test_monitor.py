@@ -13,7 +13,7 @@ import pytest
 import minibatch as mb
 from minibatch.models.watcher import Watcher
 from minibatch.noise import per_sample_gradients
-from minibatch.noise.training import affine, elementwise, quantities
+from minibatch.noise.training import elementwise, quantities, shares
 from minibatch.noise.training import sums as room
 from minibatch.noise.training.kept import Kept
 from minibatch.noise.training.monitor import GradientNoise
@@ -308,14 +308,19 @@ def test_the_reference_way_through_the_second_moments(float64: Any, monkeypatch:
         kept = Kept()
         seen.affine = [kept.copied(part) for part in seen.affine]
         kept.keep(1, g, float(g @ g), seen)
-        for few, piece in ((1 << 24, 1 << 22), (0, 1 << 8)):  # in one call, and in many pieces side by side
-            monkeypatch.setattr(room, "SMALL", few)
-            monkeypatch.setattr(affine, "PIECE", piece)
+        for piece in (1 << 22, 1 << 8):  # of a few pieces, and of many, side by side
+            monkeypatch.setattr(shares, "PIECE", piece)
+            monkeypatch.setattr(room, "SMALL", 0)
             found = sums(seen, g, epsilon=1e-5, kept=kept)
             np.testing.assert_allclose(found.signal, expected, rtol=1e-9)
-            np.testing.assert_allclose(found.norm2, (rows**2).sum(axis=1), rtol=1e-9)
-            np.testing.assert_allclose(found.along, rows @ g, rtol=1e-9, atol=1e-12)
-            np.testing.assert_allclose(found.along_kept, rows @ g, rtol=1e-9, atol=1e-12)
+            norm2, along, along_kept = found.each
+            np.testing.assert_allclose(norm2, (rows**2).sum(axis=1), rtol=1e-9)
+            np.testing.assert_allclose(along, rows @ g, rtol=1e-9, atol=1e-12)
+            np.testing.assert_allclose(along_kept, rows @ g, rtol=1e-9, atol=1e-12)
+            expected_sums = norm2.sum(), along.sum(), (along**2).sum(), along.var(ddof=1)
+            found_sums = found.norm2, found.along, found.along2, found.along_variance
+            np.testing.assert_allclose(found_sums, expected_sums, rtol=1e-9)
+            np.testing.assert_allclose(found.kept, (along_kept.mean(), along_kept.var(ddof=1)), rtol=1e-9)
             assert sums(seen, g).signal is None
         assert kept.product(g, None) == pytest.approx(float(g @ g))
         assert kept.product(g, seen) == pytest.approx(float(g @ g))

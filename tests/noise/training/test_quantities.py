@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
+from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,11 +14,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import njit
 
+from minibatch import parallel
 from minibatch.compiling import PLAIN
-from minibatch.noise.training import elementwise, kernels, quantities, tiles
+from minibatch.noise.training import elementwise, kernels, pieces, quantities, shares, tiles
+from minibatch.noise.training import sums as summing
+from minibatch.noise.training.affine import Affine
 from minibatch.noise.training.histograms import edges_around_zero, histogram, histogram_2d
+from minibatch.noise.training.kept import Kept
 from minibatch.noise.training.parabola import SMALLEST_VARIANCE, Slope, alpha, parabola
 from minibatch.noise.training.plan import Plan
+from minibatch.parallel import together
 
 
 def rows(n: int, d: int = 5, seed: int = 0) -> np.ndarray:
@@ -296,6 +303,19 @@ def test_lengths_and_products_with_a_vector(n: int, outputs: int, one: float) ->
         np.testing.assert_allclose(along, 1 + 2 * ((g * kernel).sum((1, 2)) + d @ bias), rtol=1e-11)
 
 
+@pytest.mark.parametrize("cuts", [[0, 13], [0, 4, 8, 13], [0, 5, 6, 13]])
+def test_inner_products_of_pairs_some_rows_at_a_time(cuts: list[int]) -> None:
+    a, d, b, e = rows(13, 7, 1), rows(13, 3, 2), rows(6, 7, 3), rows(6, 3, 4)
+    K, C = (a @ a.T + 1) * (d @ d.T), (a @ b.T + 1) * (d @ e.T)
+    norm2, along, with_b = np.zeros((3, 13))
+    for first, last in pairwise(cuts):
+        kernels.batch_products(a, d, 1.0, 1.0, first, last, norm2, along)
+        kernels.products_with(a, d, b, e, 1.0, 1.0, first, last, with_b)
+    np.testing.assert_allclose(norm2, K.diagonal(), rtol=1e-12)
+    np.testing.assert_allclose(along, K.mean(axis=1), rtol=1e-12)
+    np.testing.assert_allclose(with_b, C.mean(axis=1), rtol=1e-12)
+
+
 @pytest.mark.parametrize("one", [0.0, 1.0])
 @pytest.mark.parametrize(("n", "m"), [(1, 1), (4, 4), (5, 9), (8, 3), (13, 16)])
 def test_inner_products_of_pairs_in_tiles(n: int, m: int, one: float) -> None:
@@ -303,13 +323,95 @@ def test_inner_products_of_pairs_in_tiles(n: int, m: int, one: float) -> None:
     K, C = (a @ a.T + one) * (d @ d.T), (a @ b.T + one) * (d @ e.T)
     for batch_products in (kernels.batch_products, uncompiled(kernels.batch_products)):
         norm2, along = np.ones(n), np.ones(n)  # what is there is added to
-        batch_products(a, d, one, 2.0, norm2, along)
+        batch_products(a, d, one, 2.0, 0, n, norm2, along)
         np.testing.assert_allclose(norm2, 1 + 2 * K.diagonal(), rtol=1e-12)
         np.testing.assert_allclose(along, 1 + 2 * K.mean(axis=1), rtol=1e-12)
     for products_with in (kernels.products_with, uncompiled(kernels.products_with)):
         along = np.ones(n)
-        products_with(a, d, b, e, one, 2.0, along)
+        products_with(a, d, b, e, one, 2.0, 0, n, along)
         np.testing.assert_allclose(along, 1 + 2 * C.mean(axis=1), rtol=1e-12)
+
+
+@pytest.mark.parametrize("n", [1, 2, 33])
+def test_what_is_asked_of_the_sums_over_samples(n: int) -> None:
+    total = rows(3, n, 1)
+    norm2, along, kept = total
+    wanted = [norm2.sum(), along.sum(), (along**2).sum(), math.nan, kept.mean(), math.nan]
+    if n > 1:
+        wanted[3], wanted[5] = along.var(ddof=1), kept.var(ddof=1)
+    for f in (kernels.statistics, uncompiled(kernels.statistics)):
+        np.testing.assert_allclose(f(total), wanted, rtol=1e-12)
+
+
+def layers(N: int, *shapes: tuple[int, int, bool]) -> tuple[Any, np.ndarray, np.ndarray]:
+    """Return dense layers' gradients of N samples, as they are met, these multiplied out (N, D), and their mean."""
+    parts, written, at = [], [], 0
+    for k, (I, O, with_bias) in enumerate(shapes):  # noqa: E741 - the maths' letters
+        a, d = rows(N, I, k), rows(N, O, k + 10)
+        kernel = slice(at, at + I * O)
+        bias = slice(kernel.stop, kernel.stop + O) if with_bias else None
+        at = kernel.stop + (O if with_bias else 0)
+        parts.append(Affine(a, d / N, float(N), kernel, bias))
+        written += [g.reshape(N, -1) for _, g in parts[-1].rows()]
+    g_i = np.hstack(written)
+    nothing = SimpleNamespace(shares={})
+    return SimpleNamespace(affine=parts, others=nothing, batch_size=N), g_i, g_i.mean(axis=0)
+
+
+PAIRS, LONE, SHORT, WIDE = (30, 70, True), (40, 90, False), (90, 3, True), (70, 80, True)
+
+
+@pytest.mark.parametrize(("piece", "small"), [(1 << 8, 0), (1 << 8, 1 << 30), (1 << 22, 0)])
+@pytest.mark.parametrize(
+    ("N", "shapes"),
+    [
+        (7, [PAIRS]),
+        (7, [PAIRS, SHORT]),
+        (40, [SHORT, PAIRS, LONE]),
+        (200, [WIDE]),
+        (200, [WIDE, SHORT]),
+        (1, [PAIRS]),
+    ],
+)
+def test_the_sums_of_layers_are_those_of_rows(
+    N: int, shapes: list[Any], piece: int, small: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever way is least work: by all pairs, by one vector along I, or by a product of matrices."""
+    monkeypatch.setattr(shares, "PIECE", piece)
+    monkeypatch.setattr(summing, "SMALL", small)
+    seen, g_i, g = layers(N, *shapes)
+    before, _, h = layers(N + 3, *shapes)
+    kept = Kept()
+    kept.keep(1, h, float(h @ h), before)
+    memory: dict[Any, Any] = {}
+    for _ in range(2):  # the second time in memory that is there
+        found = summing.sums(seen, g, epsilon=1e-5, kept=kept, memory=memory)
+        np.testing.assert_allclose(found.each, [(g_i**2).sum(1), g_i @ g, g_i @ h], rtol=1e-9, atol=1e-9)
+        if N > 1:
+            expected = elementwise.signal_sums((g_i**2).mean(axis=0), g, N)
+            np.testing.assert_allclose(found.signal, expected, rtol=1e-9)
+    alone = summing.sums(seen, g)
+    np.testing.assert_allclose(alone.each[:2], found.each[:2], rtol=1e-12)
+    assert alone.signal is None
+    assert alone.kept is None
+    try:
+        parallel.set_threads(1)
+        again = summing.sums(seen, g, epsilon=1e-5, kept=kept)
+    finally:
+        parallel.set_threads(None)
+    np.testing.assert_array_equal(again.each, found.each)  # whoever does which piece
+    assert again.signal == found.signal
+
+
+@pytest.mark.parametrize("few", [1, 7, 1 << 16])
+def test_distances_some_numbers_at_a_time(few: int) -> None:
+    theta, start, before = rows(3, 50, 3)
+    found = np.full((-(-50 // few) + 1, 2), np.nan)
+    together(pieces.distances, (50, few), theta, start, before, found)
+    np.testing.assert_allclose(found[-1], [((theta - start) ** 2).sum(), ((theta - before) ** 2).sum()])
+    found[:] = 0
+    together(pieces.distances, (50, few), theta, start, theta[:0], found)
+    np.testing.assert_allclose(found[-1], [((theta - start) ** 2).sum(), 0])
 
 
 def test_the_mean_and_the_variance_of_few_numbers() -> None:

@@ -1,0 +1,172 @@
+"""The compiled loops of max pooling and dropout: each reads and writes its arrays once.
+
+Importing this module imports Numba. The formulas are where the loops are used, in ``pooling`` and ``dropout``, and
+the tests hold them equal bit for bit. Arrays come as one row of numbers each. Places in a row are counted without a
+sign: of a signed one Numba asks in the innermost loop whether it is negative, and so counted from the end.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import numpy.typing as npt
+
+from minibatch.compiling import compiled
+from minibatch.layers.pooling import NOBODY
+from minibatch.typing import Array
+
+Offsets = npt.NDArray[np.intp]
+Bytes = npt.NDArray[np.uint8]
+Bools = npt.NDArray[np.bool_]
+Words = npt.NDArray[np.uint64]
+
+# Max pooling -----------------------------------------------------------------------------------------------------
+#
+# N samples, OH x OW positions, C channels. Position (n, p, q) begins at n, p, q times the three ``strides`` in x,
+# and its entries lie so far (``offsets``) from there, in the order in which the first of equal ones wins.
+
+
+@compiled
+def largest(
+    x: Array,
+    strides: tuple[int, int, int],
+    offsets: Offsets,
+    positions: tuple[int, int, int],
+    C: int,
+    y: Array,
+    winners: Bytes,
+) -> None:
+    """Write the largest entry of each window and channel, (N, OH, OW, C), and which of them it is."""
+    (N, OH, OW), (image, row, step) = positions, strides
+    nobody, channels, last = np.uint8(NOBODY), np.uintp(C), len(offsets) - 1
+    for n in range(N):
+        # Four at a time, so that a window of 2 x 2 is done at once; one that comes twice wins no second time.
+        for k in range(0, last + 1, 4):
+            k_0, k_1, k_2, k_3 = np.uint8(k), np.uint8(k + 1), np.uint8(k + 2), np.uint8(k + 3)
+            x_0, x_1 = np.uintp(offsets[k]), np.uintp(offsets[min(k + 1, last)])
+            x_2, x_3 = np.uintp(offsets[min(k + 2, last)]), np.uintp(offsets[min(k + 3, last)])
+            to = np.uintp(n * OH * OW) * channels
+            for p in range(OH):
+                for q in range(OW):
+                    start = np.uintp(n * image + p * row + q * step)
+                    for c in range(channels):
+                        entry = x[start + x_0 + c]
+                        if k == 0:
+                            most, winner = entry, k_0
+                        else:
+                            most, winner = y[to + c], winners[to + c]
+                            if entry > most:
+                                most, winner = entry, k_0
+                        if entry != entry:  # what is no number stays: nothing is larger
+                            most, winner = entry, nobody
+                        entry = x[start + x_1 + c]
+                        if entry > most:
+                            most, winner = entry, k_1
+                        if entry != entry:
+                            most, winner = entry, nobody
+                        entry = x[start + x_2 + c]
+                        if entry > most:
+                            most, winner = entry, k_2
+                        if entry != entry:
+                            most, winner = entry, nobody
+                        entry = x[start + x_3 + c]
+                        if entry > most:
+                            most, winner = entry, k_3
+                        if entry != entry:
+                            most, winner = entry, nobody
+                        y[to + c], winners[to + c] = most, winner
+                    to += channels
+
+
+@compiled
+def to_the_largest(
+    dy: Array,
+    winners: Bytes,
+    strides: tuple[int, int, int],
+    offsets: Offsets,
+    positions: tuple[int, int, int],
+    C: int,
+    apart: bool,
+    dx: Array,
+) -> None:
+    """Write dx, or where windows are not ``apart`` add to it: dy at each winner, dy times 0 at the other entries.
+
+    From the last position to the first, so that what a pixel gets is added up in the order of its window's entries.
+    """
+    (N, OH, OW), (image, row, step) = positions, strides
+    one, zero, channels = dy.dtype.type(1), dy.dtype.type(0), np.uintp(C)
+    for n in range(N):
+        for p in range(OH - 1, -1, -1):
+            for q in range(OW - 1, -1, -1):
+                start, at = n * image + p * row + q * step, np.uintp((n * OH + p) * OW + q) * channels
+                for k in range(len(offsets)):
+                    to, winner = np.uintp(start + offsets[k]), np.uint8(k)
+                    if apart:
+                        for c in range(channels):
+                            dx[to + c] = dy[at + c] * (one if winners[at + c] == winner else zero)
+                    else:
+                        for c in range(channels):
+                            dx[to + c] += dy[at + c] * (one if winners[at + c] == winner else zero)
+
+
+# Dropout ---------------------------------------------------------------------------------------------------------
+
+#: Numbers that are drawn side by side, of 64 bits, each for two coins.
+LANES = 64
+
+
+@compiled
+def drop(
+    x: Array, state: Words, once: Words, at_once: Words, least: np.uint32, scale: float, kept: Bools, y: Array
+) -> None:
+    """Toss a coin for each number, write whether it is kept, and y = x kept scale.
+
+    The coins are those of NumPy's ``Generator.random(dtype=float32)`` on PCG64 (O'Neill 2014, "PCG XSL RR 128/64"):
+    s <- a s + c in 128 bits; of each s 64 bits come out, the lower 32 first, and a coin is the upper 24 of 32. It
+    keeps where it is ``least`` or more. ``state`` is s, ``once`` are a and c, ``at_once`` those of ``LANES`` steps
+    together, each number as its upper and lower 64 bits: with these the lanes go on independently.
+    """
+    one, zero, word, half = x.dtype.type(1), x.dtype.type(0), np.uint64(64), np.uint64(63)
+    upper, lower, out = np.empty(LANES, np.uint64), np.empty(LANES, np.uint64), np.empty(LANES, np.uint64)
+    coins = out.view(np.uint32)
+    s_1, s_0 = state[0], state[1]
+    for i in range(LANES):
+        s_1, s_0 = step(s_1, s_0, once[0], once[1], once[2], once[3])
+        upper[i], lower[i] = s_1, s_0
+    a_1, a_0, c_1, c_0 = at_once[0], at_once[1], at_once[2], at_once[3]
+    for start in range(0, len(x), 2 * LANES):
+        few = slice(start, start + 2 * LANES)
+        for i in range(LANES):
+            s_1, s_0 = upper[i], lower[i]
+            mixed, turn = s_1 ^ s_0, s_1 >> np.uint64(58)
+            out[i] = (mixed >> turn) | (mixed << ((word - turn) & half))
+            upper[i], lower[i] = step(s_1, s_0, a_1, a_0, c_1, c_0)
+        some, whether, to = x[few], kept[few], y[few]
+        for i in range(len(some)):
+            keeps = (coins[i] >> np.uint32(8)) >= least
+            whether[i] = keeps
+            to[i] = some[i] * (one if keeps else zero) * scale
+
+
+# Into its caller, so that the lanes are vectorized.
+@functools.partial(compiled, inline="always")
+def step(
+    s_1: np.uint64, s_0: np.uint64, a_1: np.uint64, a_0: np.uint64, c_1: np.uint64, c_0: np.uint64
+) -> tuple[np.uint64, np.uint64]:
+    """Return a s + c in 128 bits, each number as its upper and lower 64, the product of the lower by halves."""
+    half, low = np.uint64(32), np.uint64(0xFFFFFFFF)
+    s_up, s_low, a_up, a_low = s_0 >> half, s_0 & low, a_0 >> half, a_0 & low
+    across = s_up * a_low + (s_low * a_low >> half)
+    other = s_low * a_up + (across & low)
+    carried = s_up * a_up + (across >> half) + (other >> half)
+    lower = s_0 * a_0 + c_0
+    return carried + s_1 * a_0 + s_0 * a_1 + c_1 + np.uint64(lower < c_0), lower
+
+
+@compiled
+def of_kept(x: Array, kept: Bools, scale: float, y: Array) -> None:
+    """Write y = x kept scale."""
+    one, zero = x.dtype.type(1), x.dtype.type(0)
+    for i in range(len(x)):
+        y[i] = x[i] * (one if kept[i] else zero) * scale

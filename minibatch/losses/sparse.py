@@ -1,0 +1,202 @@
+"""The cross-entropy of class numbers: how many nats they cost under the predicted probabilities."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from minibatch.activations import log_softmax, softmax
+from minibatch.losses.crossentropy import Crossentropy, clip, inside, log_of_softmax, normalise
+from minibatch.losses.loss import batch_of
+from minibatch.typing import Array
+
+_ONE_HOT = " These look like one-hot rows: use loss='categorical_crossentropy', or y.argmax(axis=-1)."
+
+#: The reductions that, without sample weights, are the mean over the batch.
+_MEANS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
+
+
+@functools.cache
+def _loops() -> Any:
+    """Return the compiled loops (``kernels``); None where Numba's compiler is off."""
+    from minibatch.compiling import PLAIN
+    from minibatch.losses import kernels
+
+    return None if PLAIN else kernels
+
+
+class SparseCategoricalCrossentropy(Crossentropy):
+    """l = -log p_y, for class numbers y from 0 to K - 1.
+
+    Parameters
+    ----------
+    from_logits : bool, default False
+        As for ``CategoricalCrossentropy``.
+    ignore_class : int, optional
+        A class number whose positions do not count (such as -1 or 255 for "unlabelled"); it may lie outside 0..K-1.
+        The mean is then over the others.
+    axis : int, default -1
+        Only -1.
+    reduction, name, dtype
+        As for ``Loss``.
+
+    Notes
+    -----
+    Probabilities are first kept in [1e-7, 1 - 1e-7], then divided by their sum, as in Keras (the other way round
+    from its categorical loss). By the logits, dl/dz = p - onehot(y).
+
+    Raises
+    ------
+    ValueError
+        From ``targets``: for a class number that is negative, above K - 1, or not an integer.
+
+    Examples
+    --------
+    >>> import minibatch as mb
+    >>> loss = mb.losses.SparseCategoricalCrossentropy()
+    >>> round(loss([1], [[0.5, 0.5]]), 4)
+    0.6931
+    """
+
+    absorbs = "softmax"
+
+    def __init__(
+        self,
+        from_logits: bool = False,
+        ignore_class: int | None = None,
+        reduction: str | None = "sum_over_batch_size",
+        axis: int = -1,
+        name: str | None = None,
+        dtype: str | None = None,
+    ) -> None:
+        super().__init__(from_logits, axis, reduction, name, dtype)
+        self.ignore_class = ignore_class
+
+    def targets(self, y: npt.ArrayLike, output_shape: tuple[int, ...]) -> Array:
+        given = self._numbers(y)
+        if given.shape[1:] == (*output_shape[:-1], 1):
+            given = given[..., 0]
+        if given.shape[1:] != output_shape[:-1]:
+            hint = _ONE_HOT if given.shape[1:] == output_shape else ""
+            raise ValueError(
+                f"{self.name}: the model's output has shape {batch_of(output_shape)}, so the targets are class "
+                f"numbers of shape {batch_of(output_shape[:-1])}; got y of shape {batch_of(given.shape[1:])}.{hint}"
+            )
+        with np.errstate(invalid="ignore"):
+            labels = given.astype(np.intp)
+        if not np.array_equal(labels, given):
+            row = int(np.argwhere(labels != given)[0][0])
+            raise ValueError(f"{self.name}: class numbers must be integers; y[{row}] is {given[row]!s}.")
+        classes = output_shape[-1]
+        wrong = (labels < 0) | (labels >= classes)
+        if self.ignore_class is not None:
+            wrong &= labels != self.ignore_class
+        if wrong.any():
+            row = int(np.argwhere(wrong)[0][0])
+            raise ValueError(
+                f"{self.name}: class numbers must lie in 0..{classes - 1}, since the model has {classes} outputs; "
+                f"y[{row}] is {given[row]!s}."
+            )
+        return labels
+
+    def mask(self, y_true: Array) -> Array | None:
+        if self.ignore_class is None:
+            return None
+        counts: Array = y_true != self.ignore_class
+        return counts
+
+    def call(self, y_true: Array, y_pred: Array) -> Array:
+        log_p = log_softmax(y_pred if self.from_logits else np.log(clip(y_pred)))
+        losses: Array = -np.take_along_axis(log_p, self._index(y_true), axis=-1)[..., 0]
+        counts = self.mask(y_true)
+        return losses if counts is None else losses * counts
+
+    def both(
+        self, y_true: Array, y_pred: Array, activated: Array | None = None, differentiate: bool = True
+    ) -> tuple[Array, Any]:
+        if not self.from_logits or activated is None or self.ignore_class is not None:
+            return super().both(y_true, y_pred, activated, differentiate)
+        # Where each p_y lies in p, written out as one row.
+        K = activated.shape[-1]
+        places = np.arange(0, activated.size, K)
+        places += y_true.reshape(-1)
+        log_p = log_of_softmax(activated, y_pred, places)
+        losses = np.negative(log_p, out=log_p).reshape(y_true.shape)
+        if not differentiate:
+            return losses, None
+        gradient = activated.copy()
+        row = gradient.reshape(-1)
+        row[places] -= 1
+        return losses, gradient
+
+    def of_batch(
+        self,
+        y_true: Array,
+        y_pred: Array,
+        sample_weight: Array | None = None,
+        activated: Array | None = None,
+    ) -> tuple[float, Array]:
+        if activated is None or sample_weight is not None or not self._is_one_loop(y_true, y_pred, activated):
+            return super().of_batch(y_true, y_pred, sample_weight, activated)
+        gradient = np.empty_like(activated)
+        nats = _loops().nats_and_gradient(y_true, activated, y_pred, y_true.size, gradient)
+        return nats / y_true.size, gradient
+
+    def value(
+        self,
+        y_true: Array,
+        y_pred: Array,
+        sample_weight: Array | None = None,
+        activated: Array | None = None,
+    ) -> float:
+        if activated is None or sample_weight is not None or not self._is_one_loop(y_true, y_pred, activated):
+            return super().value(y_true, y_pred, sample_weight, activated)
+        nats: float = _loops().nats(y_true, activated, y_pred)
+        return nats / y_true.size
+
+    def values_by(
+        self,
+        size: int,
+        y_true: Array,
+        y_pred: Array,
+        sample_weight: Array | None = None,
+        activated: Array | None = None,
+    ) -> list[float]:
+        if activated is None or sample_weight is not None or not self._is_one_loop(y_true, y_pred, activated):
+            return super().values_by(size, y_true, y_pred, sample_weight, activated)
+        N = len(y_true)
+        nats = np.empty(-(-N // size))
+        _loops().nats_by(size, y_true, activated, y_pred, nats)
+        return [total / min(size, N - k * size) for k, total in enumerate(nats.tolist())]
+
+    def _is_one_loop(self, y: Array, z: Array, p: Array) -> bool:
+        """Return whether the loss of a batch, by its logits, is one pass of a compiled loop (see ``kernels``)."""
+        return (
+            type(self) is SparseCategoricalCrossentropy  # one derived from it may have formulas of its own
+            and self.from_logits
+            and self.ignore_class is None
+            and self.reduction in _MEANS
+            and p.dtype.char in "fd"
+            and p.dtype == z.dtype
+            and p.ndim == 2
+            and p.shape == z.shape
+            and y.shape == p.shape[:1]
+            and _loops() is not None
+        )
+
+    def gradient(self, y_true: Array, y_pred: Array) -> Array:
+        index = self._index(y_true)
+        p = softmax(y_pred) if self.from_logits else normalise(clip(y_pred))
+        np.put_along_axis(p, index, np.take_along_axis(p, index, axis=-1) - 1, axis=-1)
+        gradient: Array = p if self.from_logits else p / clip(y_pred) * inside(y_pred)
+        counts = self.mask(y_true)
+        return gradient if counts is None else gradient * counts[..., None]
+
+    def _index(self, y_true: Array) -> Array:
+        """Return where to look y up in the last axis; for what is ignored, anywhere."""
+        counts = self.mask(y_true)
+        index: Array = y_true if counts is None else np.where(counts, y_true, 0)
+        return index[..., None]
