@@ -5,9 +5,10 @@ as a product of a small network takes. So here all is compiled. Who has work wri
 it; helpers that ``watch`` the board see that 0.2 us later and take pieces, too. Who takes a piece moves the number
 at which the next one starts, and the processor lets one thread do so after the other (``atomics``).
 
-A piece of work is a compiled function of the same ``arguments`` for all pieces, and of where the piece starts and
-stops; it must write to a place of its own. A cut is the extent of the work, and that of a piece. Importing this
-module imports Numba.
+A job is a compiled function ``job(board, cut, *arguments, start, stop)``. Asked for the piece from ``start`` to
+``stop`` it does that, and writes to a place of its own. Asked for all, with a ``start`` below zero, it shares
+itself: ``share(board, cut, this(job, (board, cut, *arguments)))``. A cut is the extent of the work, and that of a
+piece. Importing this module imports Numba.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from llvmlite import ir
-from numba import njit, typeof, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
@@ -50,35 +51,29 @@ def empty() -> Board:
     return np.zeros(SIZE, np.int64)
 
 
-def _addresses(piece: Any) -> Any:
-    """Return an intrinsic: where a function stands that does one piece, and where its arguments.
+@_emitted
+def _this(_: Any, function: Any, arguments: Any) -> Any:
+    def emit(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        kinds = signature.args[1]
+        name = builder.module.get_unique_name("piece")
+        piece = ir.Function(builder.module, _PIECE, name)
+        piece.linkage = "internal"
+        inner = ir.IRBuilder(piece.append_basic_block())
+        every = [*cgutils.unpack_tuple(inner, inner.load(piece.args[0], typ=context.get_value_type(kinds)))]
+        status, _ = context.call_conv.call_function(
+            inner,
+            builder.function,
+            types.none,
+            (*kinds.types, types.intp, types.intp),
+            [*every, *piece.args[1:]],
+            attrs=("noinline",),
+        )
+        inner.ret(inner.zext(status.is_error, _I64))
+        kept = cgutils.alloca_once_value(builder, given[1])
+        both = [builder.ptrtoint(address, _I64) for address in (piece, kept)]
+        return context.make_tuple(builder, signature.return_type, both)
 
-    It takes the latter, the piece's start and stop, and returns whether the piece failed.
-    """
-    kind = typeof(piece)
-
-    @_emitted
-    def addresses(_: Any, arguments: Any) -> Any:
-        def emit(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-            takes = (*signature.args[0].types, types.intp, types.intp)
-            called = kind.get_call_type(context.typing_context, takes, {})
-            done = piece.overloads[called.args]
-            context.active_code_library.add_linking_library(done.library)
-            name = builder.module.get_unique_name("piece")
-            function = ir.Function(builder.module, _PIECE, name)
-            function.linkage = "internal"
-            inner = ir.IRBuilder(function.append_basic_block())
-            values = inner.load(function.args[0], typ=context.get_value_type(signature.args[0]))
-            every = [*cgutils.unpack_tuple(inner, values), *function.args[1:]]
-            status, _ = context.call_internal_no_propagate(inner, done.fndesc, called, every)
-            inner.ret(inner.zext(status.is_error, _I64))
-            kept = cgutils.alloca_once_value(builder, given[0])
-            both = [builder.ptrtoint(address, _I64) for address in (function, kept)]
-            return context.make_tuple(builder, signature.return_type, both)
-
-        return types.UniTuple(types.int64, 2)(arguments), emit
-
-    return addresses
+    return types.UniTuple(types.int64, 2)(function, arguments), emit
 
 
 @_emitted
@@ -103,45 +98,44 @@ def _take_pieces(board: Board) -> None:
         start = add(board, NEXT, step)
 
 
-def sharing(piece: Any) -> Any:
-    """Return ``share(board, cut, arguments)``, for compiled functions to call: it has all pieces done.
+@compiled
+def _share(board: Board, cut: Cut, this: tuple[int, int]) -> None:
+    board[FUNCTION], board[ARGUMENTS] = this
+    board[EXTENT], board[STEP] = cut
+    board[FAILED] = 0
+    write(board, NEXT, 0)
+    write(board, OPEN, 1)
+    add(board, POSTED, 1)
+    _take_pieces(board)
+    # Who comes now sees that it is over; who was there before is waited for. One of both it is, because all
+    # processors see these writes in one order (seq_cst).
+    write(board, OPEN, 0)
+    if read(board, INSIDE):
+        begun = now()
+        while read(board, INSIDE):
+            if now() - begun < AWAITED:
+                pause()
+            else:
+                sleep()
+        if now() - begun > CROWDED:
+            write(board, LATE, 1)
+    if board[FAILED]:
+        raise RuntimeError("a compiled piece of work failed.")
 
-    ``piece(*arguments, start, stop)``, a compiled function, does one of them, by the caller or by who watches.
-    """
 
-    def plain(board: Board, cut: Cut, arguments: tuple[Any, ...]) -> None:
-        extent, step = cut
-        for start in range(0, extent, step):
-            piece(*arguments, start, min(start + step, extent))
+def _plain_this(function: Any, arguments: tuple[Any, ...]) -> tuple[Any, Any]:
+    """Return what ``share`` is to have done: a job, by itself; and its arguments but the last two."""
+    return function, arguments
 
-    if PLAIN:
-        return plain
-    addresses = _addresses(piece)
 
-    def share(board: Board, cut: Cut, arguments: tuple[Any, ...]) -> None:
-        extent, step = cut
-        board[FUNCTION], board[ARGUMENTS] = addresses(arguments)
-        board[EXTENT], board[STEP], board[FAILED] = extent, step, 0
-        write(board, NEXT, 0)
-        write(board, OPEN, 1)
-        add(board, POSTED, 1)
-        _take_pieces(board)
-        # Who comes now sees that it is over; who was there before is waited for. One of both it is, because all
-        # processors see these writes in one order (seq_cst).
-        write(board, OPEN, 0)
-        if read(board, INSIDE):
-            begun = now()
-            while read(board, INSIDE):
-                if now() - begun < AWAITED:
-                    pause()
-                else:
-                    sleep()
-            if now() - begun > CROWDED:
-                write(board, LATE, 1)
-        if board[FAILED]:
-            raise RuntimeError("a compiled piece of work failed.")
+def _plain_share(board: Board, cut: Cut, this: tuple[Any, Any]) -> None:
+    """Have all pieces of ``this`` job done, by the caller or by who watches."""
+    (function, arguments), (extent, step) = this, cut
+    for start in range(0, extent, step):
+        function(*arguments, start, min(start + step, extent))
 
-    return njit(nogil=True)(share)
+
+this, share = (_plain_this, _plain_share) if PLAIN else (_this, _share)
 
 
 def _watch(board: Board) -> None:
@@ -168,4 +162,4 @@ def _watch(board: Board) -> None:
 
 watch: Any = compiled(_watch)
 
-__all__ = ["HERE", "INSIDE", "LATE", "LEAVE", "LEFT", "SIZE", "Board", "Cut", "empty", "sharing", "watch"]
+__all__ = ["HERE", "INSIDE", "LATE", "LEAVE", "LEFT", "SIZE", "Board", "Cut", "empty", "share", "this", "watch"]

@@ -223,22 +223,21 @@ def each(task: Callable[[Piece], None], pieces: Iterable[Piece]) -> None:
 
 
 def together(job: Callable[..., None], cut: tuple[int, int], *arguments: Any, long: bool = False) -> None:
-    """Run a compiled job, ``job(board, cut, *arguments)``, with helpers that watch its board.
+    """Run a compiled job, all of it, with helpers that watch its board (``board``).
 
-    It is a function that hands its pieces to what ``board.sharing`` returned; ``cut`` is the extent of the work,
-    and that of a piece. Helpers come within a microsecond, if there was such a job a moment ago; so this is for
-    work of 20 us and more, where ``each`` is for that of 200. A ``long`` job, of half a millisecond and more, is
-    worth it to call helpers who stay away because others want their processor.
+    ``cut`` is the extent of the work, and that of a piece. Helpers come within a microsecond, if there was such a
+    job a moment ago; so this is for work of 20 us and more, where ``each`` is for that of 200. A ``long`` job, of
+    half a millisecond and more, is worth it to call helpers who stay away because others want their processor.
     """
     helpers = _helpers
     extent, step = cut
     helping = min(threads() - 1, -(-extent // step) // 2) if board_room().HERE else 0
     if helping < 1 or not helpers.free.acquire(blocking=False):
-        job(board_room().empty(), cut, *arguments)  # that nobody watches
+        job(board_room().empty(), cut, *arguments, -1, -1)  # that nobody watches
         return
     try:
         helpers.call_to_watch(helping, long)
-        job(helpers.watch.board, cut, *arguments)
+        job(helpers.watch.board, cut, *arguments, -1, -1)
     finally:
         helpers.free.release()
 

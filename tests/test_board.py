@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from minibatch import board as module
 from minibatch import parallel
 from minibatch.atomics import add, read
-from minibatch.board import HERE, Board, Cut, empty, sharing
+from minibatch.board import HERE, Board, Cut, empty, share, this
 from minibatch.compiling import PLAIN, compiled
 from minibatch.parallel import together
 from minibatch.typing import Array
@@ -24,53 +24,37 @@ compiled_only = pytest.mark.skipif(not HERE, reason="nobody watches where nothin
 
 
 @compiled
-def _count(found: Array, by: float, start: int, stop: int) -> None:
+def count(board: Board, cut: Cut, found: Array, by: float, start: int, stop: int) -> None:
+    """Add ``by`` to every number."""
+    if start < 0:
+        share(board, cut, this(count, (board, cut, found, by)))
+        return
     for i in range(start, stop):
         found[i] += by
 
 
-_share_count = sharing(_count)
-
-
 @compiled
-def count(board: Board, cut: Cut, found: Array, by: float) -> None:
-    """Add ``by`` to every number."""
-    _share_count(board, cut, (found, by))
-
-
-@compiled
-def _fail(found: Array, start: int, stop: int) -> None:
+def fail(board: Board, cut: Cut, found: Array, start: int, stop: int) -> None:
+    """Fail at the fourth number."""
+    if start < 0:
+        share(board, cut, this(fail, (board, cut, found)))
+        return
     if start == 4:
         raise ValueError("the fourth")
     found[start:stop] = 1
 
 
-_share_fail = sharing(_fail)
-
-
 @compiled
-def fail(board: Board, cut: Cut, found: Array) -> None:
-    """Fail at the fourth number."""
-    _share_fail(board, cut, (found,))
-
-
-@compiled
-def _meet(present: Board, most: int, start: int, stop: int) -> None:
+def meet(board: Board, cut: Cut, present: Board, most: int, start: int, stop: int) -> None:
     """Come, and wait until another has: two pieces that one thread cannot do."""
+    if start < 0:
+        share(board, cut, this(meet, (board, cut, present, most)))
+        return
     add(present, 0, 1)
     for _ in range(most):
         if read(present, 0) == 2:
             add(present, 1, 1)
             return
-
-
-_share_meet = sharing(_meet)
-
-
-@compiled
-def meet(board: Board, cut: Cut, present: Board, most: int) -> None:
-    """Have two threads meet."""
-    _share_meet(board, cut, (present, most))
 
 
 @settings(deadline=None)
@@ -87,7 +71,7 @@ def test_every_number_is_in_one_piece(extent: int, step: int, threads: int, time
 
 def test_a_board_that_nobody_watches() -> None:
     found = np.zeros(10)
-    count(empty(), (10, 3), found, 1.0)
+    count(empty(), (10, 3), found, 1.0, -1, -1)
     np.testing.assert_array_equal(found, 1)
 
 
@@ -95,13 +79,13 @@ def test_a_board_that_nobody_watches() -> None:
 def test_who_watches_takes_pieces() -> None:
     board, present = empty(), np.zeros(2, np.int64)
     module.watch(empty())  # it is compiled
-    meet(board, (2, 1), present, 1)
+    meet(board, (2, 1), present, 1, -1, -1)
     deadline = time.monotonic() + 30
     while present[1] < 2 and time.monotonic() < deadline:
         present[:] = 0
         helper = threading.Thread(target=module.watch, args=(board,))
         helper.start()
-        meet(board, (2, 1), present, 10**7)
+        meet(board, (2, 1), present, 10**7, -1, -1)
         helper.join()
     np.testing.assert_array_equal(present, 2)
 
@@ -138,9 +122,9 @@ def test_beside_another_job_it_is_done_alone(monkeypatch: pytest.MonkeyPatch) ->
     boards: list[Board] = []
     found = np.zeros(8)
 
-    def job(board: Board, cut: Cut, found: Array) -> None:
+    def job(board: Board, cut: Cut, found: Array, start: int, stop: int) -> None:
         boards.append(board)
-        count(board, cut, found, 1.0)
+        count(board, cut, found, 1.0, start, stop)
 
     together(job, (8, 1), found)
     with parallel._helpers.free:
@@ -212,11 +196,11 @@ def test_who_was_not_running_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
     late = threading.Timer(0.05, lambda: board.__setitem__(module.INSIDE, 0))
     late.start()
     begun = time.monotonic()
-    count(board, (4, 1), np.zeros(4), 1.0)
+    count(board, (4, 1), np.zeros(4), 1.0, -1, -1)
     late.join()
     assert time.monotonic() - begun > 0.04
     assert board[module.LATE]
-    count(empty(), (4, 1), np.zeros(4), 1.0)
+    count(empty(), (4, 1), np.zeros(4), 1.0, -1, -1)
 
 
 @compiled_only

@@ -186,6 +186,11 @@ narrow_sums_most, narrow_sums_4, narrow_sums_1 = _sums(ROWS, 1), _sums(4, 1), _s
 
 # The loops -------------------------------------------------------------------------------------------------------
 
+#: For who calls them from compiled functions: for plain numbers Numba would compile the loops once more.
+NIL: Any = np.intp(0)
+ONE: Any = np.intp(1)
+NO: Any = np.bool_(False)
+
 
 @compiled
 def rows_of_tile(extent: int, begun: int) -> int:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from minibatch.board import Board, Cut, sharing
+from minibatch.board import Board, Cut, share, this
 from minibatch.compiling import compiled
 from minibatch.layers import kernels
+from minibatch.layers.kernels import NIL, ONE
 from minibatch.layers.registers import ROWS, VECTOR
 from minibatch.typing import Array
 
@@ -19,32 +20,6 @@ HERE = np.zeros(1, np.intp)
 #: So many rows of W are multiplied before the next: of so many, a few columns stay in the processor's cache for all
 #: rows of x, though they lie a whole row apart.
 DEPTH = 256
-
-
-@compiled
-def _part_of_product(
-    x: Array,
-    W: Array,
-    bias: Array,
-    least: float,
-    here: kernels.Offsets,
-    across: bool,
-    z: Array,
-    start: int,
-    stop: int,
-) -> None:
-    (N, C), F = x.shape, W.shape[1]
-    rows, columns = ((0, N), (start, stop)) if across else ((start, stop), (0, F))
-    some, no_floor = z[rows[0] : rows[1]], z.dtype.type(-np.inf)
-    pixels = x[rows[0] :].reshape(-1)
-    for c in range(0, C, DEPTH):
-        few, floor = W[c : c + DEPTH], least if c + DEPTH >= C else no_floor
-        kernels.correlate(
-            pixels[c:], (0, 0, C), here, len(few), few, bias, floor, (1, 1, len(some)), columns, some, c > 0
-        )
-
-
-_share_product = sharing(_part_of_product)
 
 
 @compiled
@@ -58,31 +33,44 @@ def product(
     here: kernels.Offsets,
     across: bool,
     z: Array,
+    start: int,
+    stop: int,
 ) -> None:
     """Write z (N, F) = max(x W + bias, least), some columns at a time, or if not ``across`` some rows."""
-    _share_product(board, cut, (x, W, bias, least, here, across, z))
-
-
-@compiled
-def _part_of_transposed_product(
-    x: Array, dz: Array, here: kernels.Offsets, few: int, dW: Array, start: int, stop: int
-) -> None:
-    N, C = x.shape
-    some, pixels = dW[start:stop], x.reshape(-1)
-    for n in range(0, N, few):
-        inputs, errors = pixels[n * C + start :], dz[n : n + few]
-        kernels.kernel_gradient(inputs, (0, 0, C), here, len(some), errors, (1, 1, len(errors)), some, n > 0)
-
-
-_share_transposed_product = sharing(_part_of_transposed_product)
+    if start < 0:
+        share(board, cut, this(product, (board, cut, x, W, bias, least, here, across, z)))
+        return
+    (N, C), F = x.shape, W.shape[1]
+    rows, columns = ((NIL, N), (start, stop)) if across else ((start, stop), (NIL, F))
+    some, pixels = z[rows[0] : rows[1]], x[rows[0] :].reshape(-1)
+    strides, positions, no_floor = (NIL, NIL, C), (ONE, ONE, len(some)), z.dtype.type(-np.inf)
+    for c in range(0, C, DEPTH):
+        few, floor = W[c : c + DEPTH], least if c + DEPTH >= C else no_floor
+        kernels.correlate(pixels[c:], strides, here, len(few), few, bias, floor, positions, columns, some, c > 0)
 
 
 @compiled
 def transposed_product(
-    board: Board, cut: Cut, x: Array, dz: Array, here: kernels.Offsets, few: int, dW: Array
+    board: Board,
+    cut: Cut,
+    x: Array,
+    dz: Array,
+    here: kernels.Offsets,
+    few: int,
+    dW: Array,
+    start: int,
+    stop: int,
 ) -> None:
     """Write dW (C, F) = x' dz, some rows at a time, and so few samples after one another."""
-    _share_transposed_product(board, cut, (x, dz, here, few, dW))
+    if start < 0:
+        share(board, cut, this(transposed_product, (board, cut, x, dz, here, few, dW)))
+        return
+    N, C = x.shape
+    some, pixels, strides = dW[start:stop], x.reshape(-1), (NIL, NIL, C)
+    for n in range(0, N, few):
+        inputs, errors = pixels[n * C + start :], dz[n : n + few]
+        positions = ONE, ONE, len(errors)
+        kernels.kernel_gradient(inputs, strides, here, len(some), errors, positions, some, n > 0)
 
 
 __all__ = ["HERE", "ROWS", "VECTOR", "product", "transposed_product"]

@@ -21,9 +21,10 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from minibatch.atomics import add
-from minibatch.board import Board, Cut, sharing
+from minibatch.board import Board, Cut, share, this
 from minibatch.compiling import PLAIN, compiled
 from minibatch.layers import kernels
+from minibatch.layers.kernels import NIL, NO, ONE
 from minibatch.layers.registers import I64, VECTOR, Columns, array, integer
 from minibatch.layers.winograd import A, B, G
 from minibatch.typing import Array
@@ -145,28 +146,22 @@ def patch(x: Array, n: int, top: int, left: int, size: int, corner: Array) -> No
 
 
 @compiled
-def place(t: int, tiles: tuple[int, int], turn: tuple[int, int]) -> tuple[int, int, int]:
-    """Return the image, the row and the column where tile t of a turn begins, ``tiles`` (down, across) an image."""
-    down, across = tiles
-    row = turn[0] + t // across
-    return row // down, 2 * (row % down), 2 * (t % across)
-
-
-@compiled
 def transform_patches(
     x: Array, pads: tuple[int, int], tiles: tuple[int, int], turn: tuple[int, int], V: Array, corner: Array
 ) -> None:
     """Write V (16, T C): B' d B of the patches of these tiles."""
     _, H, W, C = x.shape
     pixels, places, far = x.reshape(-1), V.reshape(-1), V.shape[1]
-    for t in range((turn[1] - turn[0]) * tiles[1]):
-        n, p, q = place(t, tiles, turn)
-        top, left = p - pads[0], q - pads[1]
-        d, at, row = pixels, ((n * H + top) * W + left) * C, W * C
-        if not (0 <= top <= H - 4 and 0 <= left <= W - 4):
-            patch(x, n, top, left, 4, corner)
-            d, at, row = corner, 0, 4 * C
-        transform_patch(d, at, (row, C), C, places, t * C, (4 * far, far), -np.inf)
+    to = 0
+    for tile_row in range(turn[0], turn[1]):
+        n, top = tile_row // tiles[0], 2 * (tile_row % tiles[0]) - pads[0]
+        for left in range(-pads[1], 2 * tiles[1] - pads[1], 2):
+            d, at, row = pixels, ((n * H + top) * W + left) * C, W * C
+            if not (0 <= top <= H - 4 and 0 <= left <= W - 4):
+                patch(x, n, top, left, 4, corner)
+                d, at, row = corner, 0, 4 * C
+            transform_patch(d, at, (row, C), C, places, to, (4 * far, far), -np.inf)
+            to += C
 
 
 @compiled
@@ -174,13 +169,16 @@ def transform_errors(dz: Array, tiles: tuple[int, int], turn: tuple[int, int], E
     """Write E (16, T F): A dz A' of these tiles."""
     _, OH, OW, F = dz.shape
     numbers, places, far = dz.reshape(-1), E.reshape(-1), E.shape[1]
-    for t in range((turn[1] - turn[0]) * tiles[1]):
-        n, p, q = place(t, tiles, turn)
-        dY, at, row = numbers, ((n * OH + p) * OW + q) * F, OW * F
-        if p > OH - 2 or q > OW - 2:
-            patch(dz, n, p, q, 2, corner)
-            dY, at, row = corner, 0, 2 * F
-        transform_error(dY, at, (row, F), F, places, t * F, (4 * far, far), -np.inf)
+    to = 0
+    for tile_row in range(turn[0], turn[1]):
+        n, p = tile_row // tiles[0], 2 * (tile_row % tiles[0])
+        for q in range(0, 2 * tiles[1], 2):
+            dY, at, row = numbers, ((n * OH + p) * OW + q) * F, OW * F
+            if p > OH - 2 or q > OW - 2:
+                patch(dz, n, p, q, 2, corner)
+                dY, at, row = corner, 0, 2 * F
+            transform_error(dY, at, (row, F), F, places, to, (4 * far, far), -np.inf)
+            to += F
 
 
 @compiled
@@ -188,16 +186,19 @@ def finish(P: Array, tiles: tuple[int, int], turn: tuple[int, int], least: float
     """Write these tiles of z: max(A' P A, least)."""
     _, OH, OW, F = z.shape
     places, numbers, far = P.reshape(-1), z.reshape(-1), P.shape[1]
-    for t in range((turn[1] - turn[0]) * tiles[1]):
-        n, p, q = place(t, tiles, turn)
-        whole = p <= OH - 2 and q <= OW - 2
-        Y, to, row = (numbers, ((n * OH + p) * OW + q) * F, OW * F) if whole else (corner, 0, 2 * F)
-        finish_products(places, t * F, (4 * far, far), F, Y, to, (row, F), least)
-        if not whole:
-            for i in range(min(2, OH - p)):
-                for j in range(min(2, OW - q)):
-                    for f in range(F):
-                        z[n, p + i, q + j, f] = corner[(2 * i + j) * F + f]
+    at = 0
+    for tile_row in range(turn[0], turn[1]):
+        n, p = tile_row // tiles[0], 2 * (tile_row % tiles[0])
+        for q in range(0, 2 * tiles[1], 2):
+            whole = p <= OH - 2 and q <= OW - 2
+            Y, to, row = (numbers, ((n * OH + p) * OW + q) * F, OW * F) if whole else (corner, 0, 2 * F)
+            finish_products(places, at, (4 * far, far), F, Y, to, (row, F), least)
+            at += F
+            if not whole:
+                for i in range(min(2, OH - p)):
+                    for j in range(min(2, OW - q)):
+                        for f in range(F):
+                            z[n, p + i, q + j, f] = corner[(2 * i + j) * F + f]
 
 
 @compiled
@@ -228,42 +229,6 @@ def leave(taken: Numbers, room: int) -> None:
 
 
 @compiled
-def _part_of_correlation(
-    x: Array,
-    pads: tuple[int, int],
-    U: Array,
-    bias: Array,
-    nothing: Array,
-    least: float,
-    here: kernels.Offsets,
-    rows: int,
-    rooms: Array,
-    taken: Numbers,
-    z: Array,
-    start: int,
-    stop: int,
-) -> None:
-    x, z = x[start:stop], z[start:stop]
-    (N, OH, OW, F), C = z.shape, x.shape[3]
-    down, across = (OH + 1) // 2, (OW + 1) // 2
-    room, no_floor = enter(taken), z.dtype.type(-np.inf)
-    V, P, corner = divide(rooms[room], rows * across, C, F)
-    for first in range(0, N * down, rows):
-        turn = (first, min(first + rows, N * down))
-        T = (turn[1] - first) * across
-        transform_patches(x, pads, (down, across), turn, V, corner)
-        for k in range(16):
-            # A number b at i = j = 1 comes out as b everywhere: that is where the bias goes.
-            before, P_k = bias if k == 5 else nothing, P[k, : T * F].reshape(T, F)
-            kernels.correlate(V[k], (0, 0, C), here, C, U[k], before, no_floor, (1, 1, T), (0, F), P_k, False)
-        finish(P, (down, across), turn, least, z, corner)
-    leave(taken, room)
-
-
-_share_correlation = sharing(_part_of_correlation)
-
-
-@compiled
 def correlate(
     board: Board,
     cut: Cut,
@@ -278,46 +243,33 @@ def correlate(
     rooms: Array,
     taken: Numbers,
     z: Array,
+    start: int,
+    stop: int,
 ) -> None:
     """Write z (N, OH, OW, F): x correlated with the kernel of which U (16, C, F) is the transform.
 
     ``rows`` of tiles are transformed, multiplied and transformed back a turn, in one of the ``rooms``. ``nothing``
     is a bias of zeros, and ``here`` the offset of a window of one pixel.
     """
-    _share_correlation(board, cut, (x, pads, U, bias, nothing, least, here, rows, rooms, taken, z))
-
-
-@compiled
-def _part_of_sums(
-    x: Array,
-    pads: tuple[int, int],
-    dz: Array,
-    here: kernels.Offsets,
-    rows: int,
-    few: int,
-    rooms: Array,
-    taken: Numbers,
-    parts: Array,
-    start: int,
-    stop: int,
-) -> None:
-    x, dz, S = x[start:stop], dz[start:stop], parts[start // few]
-    (N, OH, OW, F), C = dz.shape, x.shape[3]
+    if start < 0:
+        every = (board, cut, x, pads, U, bias, nothing, least, here, rows, rooms, taken, z)
+        share(board, cut, this(correlate, every))
+        return
+    x, z = x[start:stop], z[start:stop]
+    (N, OH, OW, F), C = z.shape, x.shape[3]
     down, across = (OH + 1) // 2, (OW + 1) // 2
-    room = enter(taken)
-    V, E, corner = divide(rooms[room], rows * across, C, F)
+    room, strides, no_floor = enter(taken), (NIL, NIL, C), z.dtype.type(-np.inf)
+    V, P, corner = divide(rooms[room], rows * across, C, F)
     for first in range(0, N * down, rows):
         turn = (first, min(first + rows, N * down))
         T = (turn[1] - first) * across
         transform_patches(x, pads, (down, across), turn, V, corner)
-        transform_errors(dz, (down, across), turn, E, corner)
         for k in range(16):
-            E_k = E[k, : T * F].reshape(T, F)
-            kernels.kernel_gradient(V[k], (0, 0, C), here, C, E_k, (1, 1, T), S[k], first > 0)
+            # A number b at i = j = 1 comes out as b everywhere: that is where the bias goes.
+            before, P_k = bias if k == 5 else nothing, P[k, : T * F].reshape(T, F)
+            kernels.correlate(V[k], strides, here, C, U[k], before, no_floor, (ONE, ONE, T), (NIL, F), P_k, NO)
+        finish(P, (down, across), turn, least, z, corner)
     leave(taken, room)
-
-
-_share_sums = sharing(_part_of_sums)
 
 
 @compiled
@@ -332,13 +284,35 @@ def sums(
     rooms: Array,
     taken: Numbers,
     parts: Array,
+    start: int,
+    stop: int,
 ) -> None:
     """Write for each few images S (16, C, F), the sum over their tiles of V' E, into ``parts``."""
-    _share_sums(board, cut, (x, pads, dz, here, rows, cut[1], rooms, taken, parts))
+    if start < 0:
+        share(board, cut, this(sums, (board, cut, x, pads, dz, here, rows, rooms, taken, parts)))
+        return
+    x, dz, S = x[start:stop], dz[start:stop], parts[start // cut[1]]
+    (N, OH, OW, F), C = dz.shape, x.shape[3]
+    down, across = (OH + 1) // 2, (OW + 1) // 2
+    room, strides = enter(taken), (NIL, NIL, C)
+    V, E, corner = divide(rooms[room], rows * across, C, F)
+    for first in range(0, N * down, rows):
+        turn = (first, min(first + rows, N * down))
+        T = (turn[1] - first) * across
+        transform_patches(x, pads, (down, across), turn, V, corner)
+        transform_errors(dz, (down, across), turn, E, corner)
+        for k in range(16):
+            E_k = E[k, : T * F].reshape(T, F)
+            kernels.kernel_gradient(V[k], strides, here, C, E_k, (ONE, ONE, T), S[k], first > 0)
+    leave(taken, room)
 
 
 @compiled
-def _part_of_gradient(parts: Array, dW: Array, start: int, stop: int) -> None:
+def kernel_gradient(board: Board, cut: Cut, parts: Array, dW: Array, start: int, stop: int) -> None:
+    """Write dW (3, 3, C, F): G' S G, for S the sum of the parts, which is made where the first of them is."""
+    if start < 0:
+        share(board, cut, this(kernel_gradient, (board, cut, parts, dW)))
+        return
     every = dW.size // 9
     for k in range(16):
         total = parts[0].reshape(-1)[k * every + start : k * every + stop]
@@ -348,12 +322,3 @@ def _part_of_gradient(parts: Array, dW: Array, start: int, stop: int) -> None:
                 total[i] += more[i]
     S = parts[0].reshape(-1)
     finish_sums(S, start, (4 * every, every), stop - start, dW.reshape(-1), start, (3 * every, every), -np.inf)
-
-
-_share_gradient = sharing(_part_of_gradient)
-
-
-@compiled
-def kernel_gradient(board: Board, cut: Cut, parts: Array, dW: Array) -> None:
-    """Write dW (3, 3, C, F): G' S G, for S the sum of the parts, which is made where the first of them is."""
-    _share_gradient(board, cut, (parts, dW))

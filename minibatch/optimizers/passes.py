@@ -9,7 +9,7 @@ import functools
 
 import numpy as np
 
-from minibatch.board import Board, Cut, sharing
+from minibatch.board import Board, Cut, share, this
 from minibatch.compiling import compiled
 from minibatch.typing import Array
 
@@ -32,25 +32,6 @@ def adam(
 
 
 @compiled
-def _part_of_adam(
-    theta: Array,
-    g: Array,
-    m: Array,
-    v: Array,
-    rest_1: float,
-    rest_2: float,
-    epsilon: float,
-    alpha: float,
-    start: int,
-    stop: int,
-) -> None:
-    adam(theta[start:stop], g[start:stop], m[start:stop], v[start:stop], rest_1, rest_2, epsilon, alpha)
-
-
-_share_adam = sharing(_part_of_adam)
-
-
-@compiled
 def shared_adam(
     board: Board,
     cut: Cut,
@@ -62,45 +43,53 @@ def shared_adam(
     rest_2: float,
     epsilon: float,
     alpha: float,
+    start: int,
+    stop: int,
 ) -> None:
-    """Make Adam's step in place."""
-    _share_adam(board, cut, (theta, g, m, v, rest_1, rest_2, epsilon, alpha))
+    """Make Adam's step in place, a piece at a time."""
+    if start < 0:
+        share(board, cut, this(shared_adam, (board, cut, theta, g, m, v, rest_1, rest_2, epsilon, alpha)))
+        return
+    adam(theta[start:stop], g[start:stop], m[start:stop], v[start:stop], rest_1, rest_2, epsilon, alpha)
 
 
 @compiled
-def _part_of_sgd(theta: Array, g: Array, rate: float, start: int, stop: int) -> None:
+def sgd(theta: Array, g: Array, rate: float, start: int, stop: int) -> None:
+    """Make plain SGD's step in place, from start to stop."""
     t, g = theta[start:stop], g[start:stop]
     for i in range(t.size):
         t[i] -= g[i] * rate
 
 
-_share_sgd = sharing(_part_of_sgd)
+@compiled
+def shared_sgd(board: Board, cut: Cut, theta: Array, g: Array, rate: float, start: int, stop: int) -> None:
+    """Make plain SGD's step in place, a piece at a time."""
+    if start < 0:
+        share(board, cut, this(shared_sgd, (board, cut, theta, g, rate)))
+        return
+    sgd(theta, g, rate, start, stop)
 
 
 @compiled
-def sgd(board: Board, cut: Cut, theta: Array, g: Array, rate: float) -> None:
-    """Make plain SGD's step in place."""
-    _share_sgd(board, cut, (theta, g, rate))
-
-
-@compiled
-def _part_of_momentum(
-    theta: Array, g: Array, m: Array, rate: float, momentum: float, nesterov: bool, start: int, stop: int
+def shared_momentum(
+    board: Board,
+    cut: Cut,
+    theta: Array,
+    g: Array,
+    m: Array,
+    rate: float,
+    beta: float,
+    nesterov: bool,
+    start: int,
+    stop: int,
 ) -> None:
+    """Make SGD's step with momentum ``beta`` in place, the operations of ``SGD.update`` in the same order."""
+    if start < 0:
+        share(board, cut, this(shared_momentum, (board, cut, theta, g, m, rate, beta, nesterov)))
+        return
     t, g, m = theta[start:stop], g[start:stop], m[start:stop]
     for i in range(t.size):
         step = g[i] * rate
-        m_i = m[i] * momentum - step
+        m_i = m[i] * beta - step
         m[i] = m_i
-        t[i] = t[i] - step + m_i * momentum if nesterov else t[i] + m_i
-
-
-_share_momentum = sharing(_part_of_momentum)
-
-
-@compiled
-def momentum(
-    board: Board, cut: Cut, theta: Array, g: Array, m: Array, rate: float, momentum: float, nesterov: bool
-) -> None:
-    """Make SGD's step with momentum in place, the operations of ``SGD.update`` in the same order."""
-    _share_momentum(board, cut, (theta, g, m, rate, momentum, nesterov))
+        t[i] = t[i] - step + m_i * beta if nesterov else t[i] + m_i

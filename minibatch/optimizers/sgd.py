@@ -91,9 +91,9 @@ class SGD(Optimizer):
         real, cut = theta.dtype.type, (theta.size, PIECE)
         if slots:
             numbers = real(self.rate), real(self.momentum), self.nesterov
-            together(loops.momentum, cut, theta, g, *slots, *numbers)
+            together(loops.shared_momentum, cut, theta, g, *slots, *numbers)
         else:
-            together(loops.sgd, cut, theta, g, real(self.rate))
+            together(loops.shared_sgd, cut, theta, g, real(self.rate))
         return True
 
 
@@ -111,6 +111,6 @@ def _loop_for_few(theta: Array, g: Array) -> Any:
 def _loop() -> Any:
     """Return the compiled loop; None where Numba's compiler is off."""
     from minibatch.compiling import PLAIN
-    from minibatch.optimizers.passes import _part_of_sgd
+    from minibatch.optimizers.passes import sgd
 
-    return None if PLAIN else _part_of_sgd
+    return None if PLAIN else sgd

@@ -88,12 +88,12 @@ def test_nothing_is_written_beyond_an_edge(image: tuple[int, int], C: int, F: in
     turn = winograd.HERE, rows, rooms[1:], taken
     alone, every, pads = board.empty(), (2, 2), (1, 1)
     biases = bias, np.zeros(F, np.float32), np.float32(-np.inf)
-    transforms.correlate(alone, every, x, pads, U[1:-1], *biases, *turn, z[1:-1])
+    transforms.correlate(alone, every, x, pads, U[1:-1], *biases, *turn, z[1:-1], -1, -1)
     np.testing.assert_allclose(z[1:-1], patches_times(x, kernel, window) + bias, rtol=1e-4, atol=1e-4)
     parts = np.full((3, 16, C, F), 7.0, np.float32)
-    transforms.sums(alone, every, x, pads, dz, *turn, parts[1:-1])
+    transforms.sums(alone, every, x, pads, dz, *turn, parts[1:-1], -1, -1)
     dW = np.full((5, 3, C, F), 7.0, np.float32)
-    transforms.kernel_gradient(alone, (C * F, 50), parts[1:-1], dW[1:-1])
+    transforms.kernel_gradient(alone, (C * F, 50), parts[1:-1], dW[1:-1], -1, -1)
     np.testing.assert_allclose(dW[1:-1], transposed_patches_times(x, dz, window), rtol=1e-4, atol=1e-4)
     for guarded in (U, z, parts, dW, rooms):
         assert (guarded[[0, -1]] == 7).all()

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from minibatch.board import Board, Cut, sharing
+from minibatch.board import Board, Cut, share, this
 from minibatch.compiling import compiled
 from minibatch.noise.training import kernels
 from minibatch.typing import Array
@@ -102,17 +102,6 @@ def _piece_of(layer: Layer, number: int) -> None:
 
 
 @compiled
-def _pieces(first: Layer, second: Layer, start: int, stop: int) -> None:
-    plan = first[6]
-    count = plan[SIGNAL] + plan[OWN] + plan[KEPT]
-    for number in range(start, stop):
-        if number < count:
-            _piece_of(first, number)
-        else:
-            _piece_of(second, number - count)
-
-
-@compiled
 def _end(layer: Layer, total: Array, signal: Array) -> None:
     _, _, _, _, _, _, plan, _, _, _, _, _, found, parts, signals = layer
     if not plan[OWN]:
@@ -127,38 +116,57 @@ def _end(layer: Layer, total: Array, signal: Array) -> None:
         signal[1] += signals[p, 1]
 
 
-_share = sharing(_pieces)
-
-
 @compiled
-def layer_sums(board: Board, cut: Cut, first: Layer, second: Layer, total: Array, signal: Array) -> None:
+def layer_sums(
+    board: Board,
+    cut: Cut,
+    first: Layer,
+    second: Layer,
+    total: Array,
+    signal: Array,
+    start: int,
+    stop: int,
+) -> None:
     """Add the sums of two layers to ``total`` (3, N), |g_i|^2, g_i . g and g_i . h, and to ``signal`` (2,)."""
-    _begin(first)
-    _begin(second)
-    _share(board, cut, (first, second))
-    _end(first, total, signal)
-    _end(second, total, signal)
+    if start < 0:
+        _begin(first)
+        _begin(second)
+        share(board, cut, this(layer_sums, (board, cut, first, second, total, signal)))
+        _end(first, total, signal)
+        _end(second, total, signal)
+        return
+    plan = first[6]
+    count = plan[SIGNAL] + plan[OWN] + plan[KEPT]
+    for number in range(start, stop):
+        if number < count:
+            _piece_of(first, number)
+        else:
+            _piece_of(second, number - count)
 
 
 @compiled
-def _distance(theta: Array, first: Array, before: Array, few: int, found: Array, start: int, stop: int) -> None:
-    place = found[start // few]
-    if before.shape[0]:
-        place[0], place[1] = kernels.distances2(theta[start:stop], first[start:stop], before[start:stop])
-    else:
-        place[0] = kernels.distance2(theta[start:stop], first[start:stop])
-
-
-_share_distance = sharing(_distance)
-
-
-@compiled
-def distances(board: Board, cut: Cut, theta: Array, first: Array, before: Array, found: Array) -> None:
+def distances(
+    board: Board,
+    cut: Cut,
+    theta: Array,
+    first: Array,
+    before: Array,
+    found: Array,
+    start: int,
+    stop: int,
+) -> None:
     """Write |theta - first|^2, and |theta - before|^2 unless that is empty, into the last row of ``found``.
 
     It has one row more than there are pieces.
     """
-    _share_distance(board, cut, (theta, first, before, cut[1], found))
+    if start >= 0:
+        place = found[start // cut[1]]
+        if before.shape[0]:
+            place[0], place[1] = kernels.distances2(theta[start:stop], first[start:stop], before[start:stop])
+        else:
+            place[0] = kernels.distance2(theta[start:stop], first[start:stop])
+        return
+    share(board, cut, this(distances, (board, cut, theta, first, before, found)))
     to_first, to_before = 0.0, 0.0
     for p in range(found.shape[0] - 1):
         to_first += found[p, 0]
