@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
 from minibatch import memory, passes
-from minibatch.layers import coins
 from minibatch.layers.layer import Cache
 from minibatch.layers.noise import RandomLayer, fraction
-from minibatch.parallel import ELEMENTS, each, elementwise
+from minibatch.parallel import elementwise
 from minibatch.typing import Array
 
 
@@ -49,9 +47,6 @@ class Dropout(RandomLayer):
     def forward(self, x: Array, training: bool = False) -> tuple[Array, Cache]:
         if not training or self.rate == 0:
             return x, None
-        tossed = self._toss_in_one_pass(x) if passes.take(x) else None
-        if tossed is not None:
-            return tossed
         draws = memory.scratch("draws", x.shape, np.float32)
         self.generator.random(dtype=np.float32, out=draws)
         kept = draws >= self.rate
@@ -78,26 +73,3 @@ class Dropout(RandomLayer):
     def _scale(self, x: Array) -> Any:
         """Return 1 / (1 - rate) in the float type of x, or 1 where nothing is kept."""
         return x.dtype.type(1 / (1 - self.rate) if self.rate < 1 else 1)
-
-    def _toss_in_one_pass(self, x: Array) -> tuple[Array, Cache] | None:
-        """Return what ``forward`` returns, or None where the generator is not one whose draws a loop can make."""
-        reserved = coins.reserve(self.generator, x.size)
-        if reserved is None:
-            return None
-        from minibatch.layers.passes import LANES, drop
-
-        s, c = reserved
-        y, kept = memory.empty(x.shape, x.dtype), memory.empty(x.shape, np.bool_)
-        inputs, outputs, whether = x.reshape(-1), y.reshape(-1), kept.reshape(-1)
-        once, at_once = coins.words(coins.jump(1, c)), coins.words(coins.jump(LANES, c))
-        # A coin is k 2^-24; it keeps where that is at least the rate, in float32 as NumPy compares them.
-        least = np.uint32(math.ceil(float(np.float32(self.rate)) * 2**24))
-
-        def toss(start: int) -> None:
-            few = slice(start, start + ELEMENTS)
-            A, C = coins.jump(start // 2, c)
-            state = coins.words([(A * s + C) % coins.MODULUS])
-            drop(inputs[few], state, once, at_once, least, self._scale(x), whether[few], outputs[few])
-
-        each(toss, range(0, x.size, ELEMENTS))
-        return y, kept

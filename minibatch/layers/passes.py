@@ -7,8 +7,6 @@ sign: of a signed one Numba asks in the innermost loop whether it is negative, a
 
 from __future__ import annotations
 
-import functools
-
 import numpy as np
 import numpy.typing as npt
 
@@ -19,7 +17,6 @@ from minibatch.typing import Array
 Offsets = npt.NDArray[np.intp]
 Bytes = npt.NDArray[np.uint8]
 Bools = npt.NDArray[np.bool_]
-Words = npt.NDArray[np.uint64]
 
 # Max pooling -----------------------------------------------------------------------------------------------------
 #
@@ -111,58 +108,6 @@ def to_the_largest(
 
 
 # Dropout ---------------------------------------------------------------------------------------------------------
-
-#: Numbers that are drawn side by side, of 64 bits, each for two coins.
-LANES = 64
-
-
-@compiled
-def drop(
-    x: Array, state: Words, once: Words, at_once: Words, least: np.uint32, scale: float, kept: Bools, y: Array
-) -> None:
-    """Toss a coin for each number, write whether it is kept, and y = x kept scale.
-
-    The coins are those of NumPy's ``Generator.random(dtype=float32)`` on PCG64 (O'Neill 2014, "PCG XSL RR 128/64"):
-    s <- a s + c in 128 bits; of each s 64 bits come out, the lower 32 first, and a coin is the upper 24 of 32. It
-    keeps where it is ``least`` or more. ``state`` is s, ``once`` are a and c, ``at_once`` those of ``LANES`` steps
-    together, each number as its upper and lower 64 bits: with these the lanes go on independently.
-    """
-    one, zero, word, half = x.dtype.type(1), x.dtype.type(0), np.uint64(64), np.uint64(63)
-    upper, lower, out = np.empty(LANES, np.uint64), np.empty(LANES, np.uint64), np.empty(LANES, np.uint64)
-    coins = out.view(np.uint32)
-    s_1, s_0 = state[0], state[1]
-    for i in range(LANES):
-        s_1, s_0 = step(s_1, s_0, once[0], once[1], once[2], once[3])
-        upper[i], lower[i] = s_1, s_0
-    a_1, a_0, c_1, c_0 = at_once[0], at_once[1], at_once[2], at_once[3]
-    for start in range(0, len(x), 2 * LANES):
-        few = slice(start, start + 2 * LANES)
-        for i in range(LANES):
-            s_1, s_0 = upper[i], lower[i]
-            mixed, turn = s_1 ^ s_0, s_1 >> np.uint64(58)
-            out[i] = (mixed >> turn) | (mixed << ((word - turn) & half))
-            upper[i], lower[i] = step(s_1, s_0, a_1, a_0, c_1, c_0)
-        some, whether, to = x[few], kept[few], y[few]
-        for i in range(len(some)):
-            keeps = (coins[i] >> np.uint32(8)) >= least
-            whether[i] = keeps
-            to[i] = some[i] * (one if keeps else zero) * scale
-
-
-# Into its caller, so that the lanes are vectorized.
-@functools.partial(compiled, inline="always")
-def step(
-    s_1: np.uint64, s_0: np.uint64, a_1: np.uint64, a_0: np.uint64, c_1: np.uint64, c_0: np.uint64
-) -> tuple[np.uint64, np.uint64]:
-    """Return a s + c in 128 bits, each number as its upper and lower 64, the product of the lower by halves."""
-    half, low = np.uint64(32), np.uint64(0xFFFFFFFF)
-    s_up, s_low, a_up, a_low = s_0 >> half, s_0 & low, a_0 >> half, a_0 & low
-    across = s_up * a_low + (s_low * a_low >> half)
-    other = s_low * a_up + (across & low)
-    carried = s_up * a_up + (across >> half) + (other >> half)
-    lower = s_0 * a_0 + c_0
-    return carried + s_1 * a_0 + s_0 * a_1 + c_1 + np.uint64(lower < c_0), lower
-
 
 @compiled
 def of_kept(x: Array, kept: Bools, scale: float, y: Array) -> None:
