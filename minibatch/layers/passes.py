@@ -109,6 +109,7 @@ def to_the_largest(
 
 # Dropout ---------------------------------------------------------------------------------------------------------
 
+
 @compiled
 def of_kept(x: Array, kept: Bools, scale: float, y: Array) -> None:
     """Write y = x kept scale."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from minibatch import memory
 from minibatch.layers import tiles
-from minibatch.parallel import each
+from minibatch.parallel import each, summed
 from minibatch.typing import Array
 
 #: A product of so many multiplications and more is cut: it takes a tenth of a millisecond and longer, some times as
@@ -112,6 +112,8 @@ def _in_tiles(a: Array, b: Array, *others: Array | None) -> bool:
 def sum_of_rows(x: Array, out: Array) -> Array:
     """Write the sum of the rows of x (N, O) into out (O,): as a product, half the time of ``np.add.reduce``.
 
+    Many rows are added up in pieces, several at a time.
+
     Examples
     --------
     >>> sum_of_rows(np.array([[1.0, 2.0], [3.0, 4.0]]), out=np.empty(2))
@@ -119,8 +121,15 @@ def sum_of_rows(x: Array, out: Array) -> Array:
     """
     if x.dtype != out.dtype:
         return np.add.reduce(x, axis=0, out=out)
-    ones = _ones if len(x) <= KEPT else np.ones
-    return ones(len(x), x.dtype).dot(x, out)
+    if len(x) >= 2 * KEPT:
+
+        def add_up(few: Array, part: Array) -> None:
+            _ones(len(few), x.dtype).dot(few, part)
+
+        pieces = [x[start : start + KEPT] for start in range(0, len(x), KEPT)]
+        out[...] = summed(add_up, pieces, out.shape, x.dtype)
+        return out
+    return _ones(len(x), x.dtype).dot(x, out)
 
 
 @functools.lru_cache(maxsize=64)
