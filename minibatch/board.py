@@ -53,6 +53,8 @@ def empty() -> Board:
 
 @_emitted
 def _this(_: Any, function: Any, arguments: Any) -> Any:
+    """Return what ``share`` is to have done: the job that asks; and its arguments but the last two."""
+
     def emit(context: Any, builder: Any, signature: Any, given: Any) -> Any:
         kinds = signature.args[1]
         name = builder.module.get_unique_name("piece")
@@ -100,6 +102,7 @@ def _take_pieces(board: Board) -> None:
 
 @compiled
 def _share(board: Board, cut: Cut, this: tuple[int, int]) -> None:
+    """Have all pieces of ``this`` job done, by the caller or by who watches."""
     board[FUNCTION], board[ARGUMENTS] = this
     board[EXTENT], board[STEP] = cut
     board[FAILED] = 0
