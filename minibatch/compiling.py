@@ -30,9 +30,18 @@ PARTS = (
     "noise/training/kernels.py",
     "noise/training/tiles.py",
 )
-_HERE = Path(__file__).parent
+
+
+def _stamp() -> str:
+    here = Path(__file__).parent
+    try:
+        return hashlib.sha256(b"".join((here / part).read_bytes() for part in PARTS)).hexdigest()
+    except OSError:  # there are no files: in a zip, or without sources; nothing is kept for them either
+        return ""
+
+
 #: What these files say, in short.
-STAMP = hashlib.sha256(b"".join((_HERE / part).read_bytes() for part in PARTS)).hexdigest()
+STAMP = _stamp()
 
 
 def compiled(function: Callable[P, T], **options: Any) -> Callable[P, T]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -40,3 +43,14 @@ def test_kept_machine_code_is_out_of_date_when_a_part_has_changed(monkeypatch: p
     assert compiling.STAMP in before  # type: ignore[operator]  # Numba's stamp and this one
     monkeypatch.setattr(compiling, "STAMP", "another")
     assert stamp() != before
+
+
+def test_it_can_be_imported_from_a_zip(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as every:
+        for file in ROOT.rglob("*.py"):
+            every.write(file, Path("minibatch") / file.relative_to(ROOT))
+    run = "import minibatch, minibatch.compiling as c; print(c.STAMP == '', minibatch.__file__)"
+    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(tmp_path / 'all.zip')!r}); {run}"]
+    found = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path).stdout
+    assert found.startswith("True")
+    assert "all.zip" in found

@@ -20,7 +20,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from minibatch.atomics import add
+from minibatch.atomics import add, pause
 from minibatch.board import Board, Cut, share, this
 from minibatch.compiling import PLAIN, compiled
 from minibatch.layers import kernels
@@ -218,6 +218,7 @@ def enter(taken: Numbers) -> int:
         while add(taken, room, 1):
             add(taken, room, -1)
             room = (room + 1) % len(taken)
+            pause()
     return room
 
 

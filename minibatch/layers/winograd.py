@@ -78,7 +78,7 @@ def correlate(
     nothing = np.zeros(F, x.dtype)
     biases = nothing if bias is None else bias, nothing, x.dtype.type(-math.inf if least is None else least)
     few = tiles.images(x, window, F)
-    turn = _turn(few, window, C, F, x.dtype)
+    turn = _turn(len(x), few, window, C, F, x.dtype)
     U = U.reshape(16, C, F)
     together(transforms.correlate, (len(x), few), x, _before(window), U, *biases, HERE, *turn, z, long=True)
     return z
@@ -94,16 +94,20 @@ def kernel_gradient(x: Array, dz: Array, window: Window) -> Array:
     parts = memory.empty((max(1, -(-len(x) // few)), 16, C, F), x.dtype)
     if not len(x):
         parts[...] = 0
-    turn = _turn(few, window, C, F, x.dtype)
+    turn = _turn(len(x), few, window, C, F, x.dtype)
     together(transforms.sums, (len(x), few), x, _before(window), dz, HERE, *turn, parts, long=True)
     together(transforms.kernel_gradient, (C * F, -(-C * F // PARTS)), parts, dW)
     return dW
 
 
-def _turn(N: int, window: Window, C: int, F: int, dtype: np.dtype[Any]) -> tuple[int, Array, Array]:
-    """Return how many rows of tiles to take a turn, memory for their transforms for each thread, and who has it."""
-    rows, size = _room(N, window.positions, C, F, dtype.itemsize)
-    return rows, memory.scratch("winograd", (threads(), size), dtype), np.zeros(threads(), np.int64)
+def _turn(N: int, few: int, window: Window, C: int, F: int, dtype: np.dtype[Any]) -> tuple[int, Array, Array]:
+    """Return how many rows of tiles to take a turn, memory for their transforms, and who is in it.
+
+    There is a room for each thread that can take part; should there be more, they wait for one.
+    """
+    rows, size = _room(few, window.positions, C, F, dtype.itemsize)
+    rooms = max(1, min(threads(), -(-N // few)))
+    return rows, memory.scratch("winograd", (rooms, size), dtype), np.zeros(rooms, np.int64)
 
 
 @functools.lru_cache(maxsize=256)

@@ -184,6 +184,8 @@ class SparseCategoricalCrossentropy(Crossentropy):
             and p.ndim == 2
             and p.shape == z.shape
             and y.shape == p.shape[:1]
+            and y.dtype.kind in "iu"
+            and len(y) > 0
             and _loops() is not None
         )
 

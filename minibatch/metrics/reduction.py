@@ -165,7 +165,8 @@ class MeanMetricWrapper(Average):
 
     def joins(self, y_true: Array, sample_weight: Any = None) -> bool:
         # Counts are whole numbers, which are added up without rounding.
-        counts = self._count_right is not None and type(self).update_state is MeanMetricWrapper.update_state
+        own = getattr(self.update_state, "__func__", None) is not MeanMetricWrapper.update_state
+        counts = self._count_right is not None and not own
         return counts and sample_weight is None and y_true.ndim == 1
 
     def get_config(self) -> dict[str, Any]:

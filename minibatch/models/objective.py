@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any
 
 from minibatch import losses, metrics
@@ -54,9 +53,9 @@ class Head:
         self.metrics: list[tuple[bool, metrics.Metric]] | None = None
         self.mean_loss = Mean()
 
-    @cached_property
+    @property
     def on_logits(self) -> bool:
-        """Whether the loss is computed from the layer's logits, not from its output; ``ready`` looks anew.
+        """Whether the loss is computed from the layer's logits, not from its output.
 
         So it is when the output ends in the activation that the loss absorbs: log(softmax(z)) in one piece is
         exact where log(p) of a tiny p is not, and its gradient p - y has no division. Keras does the same.
@@ -105,7 +104,6 @@ class Head:
 
     def ready(self, y_shape: tuple[int, ...]) -> None:
         """Look the metrics up, if that is not done, for targets of this shape (without the batch axis)."""
-        vars(self).pop("on_logits", None)
         if self.metrics is None:
             if self.on_logits and self.loss is not None and self.loss.from_logits:
                 warnings.warn(

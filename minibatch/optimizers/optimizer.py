@@ -159,6 +159,8 @@ class Optimizer(Settings):
         ValueError
             As ``apply``.
         """
+        # A rule of the user's may draw random numbers, or count: it sees its blocks in order, one at a time.
+        self._in_order = not (getattr(self.update, "__module__", None) or "").startswith("minibatch.")
         told = (self.slots, bool(self.weight_decay), self._exclude, bool(self.clipnorm))
         key = (theta.size, theta.dtype, told, slices)
         if key == self._planned_for:
@@ -182,8 +184,6 @@ class Optimizer(Settings):
                 self.state[slot] = theta.copy() if slot == AVERAGE else np.full_like(theta, self.initial(slot))
         self._slots = self.slots
         self._pieces = [(i, block) for i, stretch in enumerate(plan) for block in stretch.blocks]
-        # A rule of the user's may draw random numbers, or count: it sees its blocks in order, one at a time.
-        self._in_order = not type(self).update.__module__.startswith("minibatch.")
         # A copy of the slices: those that the caller changes later are others.
         self._plan, self._planned_for = plan, (*key[:-1], slices if slices is None else dict(slices))
 

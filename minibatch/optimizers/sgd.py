@@ -75,7 +75,8 @@ class SGD(Optimizer):
     def _step(self, gradient: Array, theta: Array) -> None:
         # Of a small network's step what leads to the update costs ten times the update.
         options = self.momentum or self.weight_decay or self.clipnorm or self.clipvalue or self.global_clipnorm
-        loop = None if options or type(self) is not SGD else _loop_for_few(theta, gradient)
+        other = options or self._in_order or type(self) is not SGD
+        loop = None if other else _loop_for_few(theta, gradient)
         if loop is None:
             super()._step(gradient, theta)
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -189,3 +190,21 @@ def test_convolutions_go_this_way_where_it_suits(
     assert len(seen) == 2 * suits
     np.testing.assert_allclose(z, patches_times(x, kernel, window), rtol=1e-10, atol=1e-10)
     np.testing.assert_allclose(dW, transposed_patches_times(x, dz, window), rtol=1e-10, atol=1e-10)
+
+
+def test_there_is_a_room_for_each_who_may_come_whatever_others_set(
+    monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
+    """Another thread may change the number of threads between two looks; and it may be any number."""
+    window = Window.over((9, 8), (3, 3), (1, 1), "same")
+    x, kernel, _, dz = one_of(np.float32, 40, window, 24, 40, 3)
+    expected = winograd.correlate(x, kernel, window), winograd.kernel_gradient(x, dz, window)
+    counts = itertools.cycle([1, 2, 100_000])
+    monkeypatch.setattr(winograd, "threads", lambda: next(counts))
+    for few in (1, 40):
+        for _ in range(3):
+            _, rooms, taken = winograd._turn(40, few, window, 24, 40, np.dtype(np.float32))
+            assert len(rooms) == len(taken) <= 40 // few
+    for _ in range(6):
+        np.testing.assert_array_equal(winograd.correlate(x, kernel, window), expected[0])
+        np.testing.assert_array_equal(winograd.kernel_gradient(x, dz, window), expected[1])

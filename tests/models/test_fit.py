@@ -453,3 +453,32 @@ def test_several_outputs_are_judged_together_bit_for_bit() -> None:
     given: Any = {"batch_size": 8, "verbose": 0}
     targets = [y, t, np.zeros((61, 1))]
     assert model.evaluate(x, targets, **given) == model.evaluate(x, targets, callbacks=[watcher], **given)
+
+
+def test_an_activation_that_a_callback_changes_counts_from_the_next_step_on() -> None:
+    class Turn(Callback):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            self.model.layers[-1].activation = mb.activations.get("sigmoid")
+
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(16, 4)).astype(np.float32), rng.integers(3, size=16)
+    fitted, stepped = (mb.Sequential([mb.Input((4,)), L.Dense(3, "softmax")]) for _ in range(2))
+    for model in (fitted, stepped):
+        model.compile(mb.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
+    stepped.set_weights(fitted.get_weights())
+    fitted.fit(x, y, batch_size=8, shuffle=False, verbose=0, callbacks=[Turn()])
+    stepped.train_on_batch(x[:8], y[:8])
+    stepped.layers[-1].activation = mb.activations.get("sigmoid")
+    stepped.train_on_batch(x[8:], y[8:])
+    for one, other in zip(fitted.get_weights(), stepped.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_metric_with_an_update_of_its_own_sees_every_batch() -> None:
+    model = mb.Sequential([mb.Input((4,)), L.Dense(3, "softmax")])
+    metric, seen = mb.metrics.SparseCategoricalAccuracy(), []
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=[metric])
+    update = metric.update_state
+    metric.update_state = lambda y, *rest: (seen.append(len(y)), update(y, *rest))[1]
+    model.evaluate(np.zeros((20, 4), np.float32), np.zeros(20, int), batch_size=8, verbose=0)
+    assert seen == [8, 8, 4]

@@ -142,3 +142,19 @@ def test_small_vectors_and_gradients_of_another_type_go_to_numpy() -> None:
         swift.apply(np.ones(size, dtype), theta)
         assert not swift.swept
         np.testing.assert_array_equal(theta, np.float32(-0.1))
+
+
+@pytest.mark.parametrize("size", [5, 100_000])
+@pytest.mark.parametrize("rule", [SGD, Adam])
+def test_a_rule_put_in_an_optimizers_place_is_heeded(
+    size: int, rule: type[Optimizer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def update(theta: Any, g: Any, *slots_and_scratch: Any) -> None:
+        theta -= 7 * g
+
+    one, theta = rule(), np.zeros(size, np.float32)
+    one.update = update  # type: ignore[method-assign]  # which is what a user does here
+    one.apply(np.ones(size, np.float32), theta)
+    monkeypatch.setattr(rule, "update", lambda self, theta, g, *rest: update(theta, g))
+    rule().apply(np.ones(size, np.float32), theta)
+    np.testing.assert_array_equal(theta, -14)
