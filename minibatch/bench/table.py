@@ -129,7 +129,7 @@ def measure(
                     answer = worker.ask(doing)
                     if number >= 0 and "seconds" in answer:
                         seconds[doing].setdefault(library, []).append(answer["seconds"])
-                    time.sleep(0.05)  # threads that wait for more work by spinning have stopped by the next turn
+                    time.sleep(0.3)  # threads that wait for more work by spinning have stopped by the next turn
         for library, worker in workers.items():
             result["bytes"][library] = worker.ask("memory")["bytes"]
     finally:
