@@ -40,7 +40,7 @@ A = np.array([[1, 0], [1, 1], [1, -1], [0, -1]], np.float64)
 #: Channels and filters, at least, for which the transforms cost less than they save.
 FEWEST = 16
 #: The bytes of a turn's transformed patches, which stay in the processor's cache until they are multiplied.
-TURN = 1 << 18
+TURN = 1 << 19
 
 #: A window of one pixel lies where it is.
 HERE = np.zeros(1, np.intp)
