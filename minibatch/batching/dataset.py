@@ -1,8 +1,7 @@
 """`Dataset`: a pipeline in the shape of ``tf.data.Dataset``, with its names, over NumPy arrays.
 
-A dataset is a recipe: a function that starts an iterator, and how many elements it will give. Each
-method wraps one recipe in another; nothing runs until it is iterated over, and it can be iterated over
-again.
+A dataset is a recipe: a function that starts an iterator, and how many elements it will give. Each method wraps one
+recipe in another; nothing runs until it is iterated over, and it can be iterated over again.
 """
 
 from __future__ import annotations

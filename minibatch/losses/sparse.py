@@ -139,7 +139,7 @@ class SparseCategoricalCrossentropy(Crossentropy):
         sample_weight: Array | None = None,
         activated: Array | None = None,
     ) -> tuple[float, Array]:
-        if activated is None or sample_weight is not None or not self._is_one_loop(y_true, y_pred, activated):
+        if activated is None or not self._is_one_loop(y_true, y_pred, activated, sample_weight):
             return super().of_batch(y_true, y_pred, sample_weight, activated)
         gradient = np.empty_like(activated)
         nats = _loops().nats_and_gradient(y_true, activated, y_pred, y_true.size, gradient)
@@ -152,7 +152,7 @@ class SparseCategoricalCrossentropy(Crossentropy):
         sample_weight: Array | None = None,
         activated: Array | None = None,
     ) -> float:
-        if activated is None or sample_weight is not None or not self._is_one_loop(y_true, y_pred, activated):
+        if activated is None or not self._is_one_loop(y_true, y_pred, activated, sample_weight):
             return super().value(y_true, y_pred, sample_weight, activated)
         nats: float = _loops().nats(y_true, activated, y_pred)
         return nats / y_true.size
@@ -165,17 +165,18 @@ class SparseCategoricalCrossentropy(Crossentropy):
         sample_weight: Array | None = None,
         activated: Array | None = None,
     ) -> list[float]:
-        if activated is None or sample_weight is not None or not self._is_one_loop(y_true, y_pred, activated):
+        if activated is None or not self._is_one_loop(y_true, y_pred, activated, sample_weight):
             return super().values_by(size, y_true, y_pred, sample_weight, activated)
         N = len(y_true)
         nats = np.empty(-(-N // size))
         _loops().nats_by(size, y_true, activated, y_pred, nats)
         return [total / min(size, N - k * size) for k, total in enumerate(nats.tolist())]
 
-    def _is_one_loop(self, y: Array, z: Array, p: Array) -> bool:
+    def _is_one_loop(self, y: Array, z: Array, p: Array, sample_weight: Array | None) -> bool:
         """Return whether the loss of a batch, by its logits, is one pass of a compiled loop (see ``kernels``)."""
         return (
-            type(self) is SparseCategoricalCrossentropy  # one derived from it may have formulas of its own
+            sample_weight is None
+            and type(self) is SparseCategoricalCrossentropy  # one derived from it may have formulas of its own
             and self.from_logits
             and self.ignore_class is None
             and self.reduction in _MEANS
