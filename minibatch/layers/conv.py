@@ -161,17 +161,34 @@ class Conv(Convolution):
         return self.as_output(z), x
 
     def linear_backward(self, dz: Array, cache: Cache) -> Array:
+        return self._backward(dz, cache, None)
+
+    def backward_above(self, dy: Array, cache: Cache, least: float) -> Array:
+        return self._backward(dy, cache, least)
+
+    def _backward(self, dz: Array, cache: Cache, least: float | None) -> Array:
         self.weights_backward(dz, cache)
-        x, maps, W, window = cache, self.as_maps(dz), self._kernel(), self.window
-        dx = _beside([input_gradient(maps[..., f], W[..., f], window) for _, f in self._groups()])
-        return dx.reshape(x.shape)
+        images, maps, W, window = self.as_images(cache), self.as_maps(dz), self._kernel(), self.window
+        dx = _beside(
+            [
+                input_gradient(maps[..., f], W[..., f], window)
+                if least is None
+                else input_gradient(maps[..., f], W[..., f], window, images[..., c], least)
+                for c, f in self._groups()
+            ]
+        )
+        return dx.reshape(cache.shape)
 
     def weights_backward(self, dy: Array, cache: Cache) -> None:
-        x, dz = cache, dy
-        images, maps, window = self.as_images(x), self.as_maps(dz), self.window
-        dW = _beside([kernel_gradient(images[..., c], maps[..., f], window) for c, f in self._groups()])
+        images, maps, window = self.as_images(cache), self.as_maps(dy), self.window
+        db = None if self.bias is None else self.bias.gradient
+        dW = _beside(
+            [
+                kernel_gradient(images[..., c], maps[..., f], window, None if db is None else db[f])
+                for c, f in self._groups()
+            ]
+        )
         self.kernel.gradient[...] = dW.reshape(self.kernel.shape)
-        self.bias_backward(dz)
 
     def per_sample_gradients(self, dy: Array, cache: Cache) -> list[Array | Outer]:
         images, maps, window = self.as_images(cache), self.as_maps(dy), self.window

@@ -18,8 +18,9 @@ import numpy as np
 
 from minibatch import memory
 from minibatch.layers import patches, tiles, winograd
+from minibatch.layers.product import sum_of_rows
 from minibatch.layers.window import Window, blocks
-from minibatch.parallel import each
+from minibatch.parallel import each, elementwise
 from minibatch.typing import Array
 
 # The formulas, as they stand in a textbook -----------------------------------------------------------------------
@@ -57,20 +58,25 @@ def correlate(
 ) -> Array:
     """Return z (N, OH, OW, F), see ``patches_times``; with the bias (F,) added, and never below ``least``."""
     b = kernel[0, 0, 0] if bias is None else bias
-    if _fit(x, window) and kernel.shape == (*window.size, x.shape[3], len(b)) and tiles.take(x, kernel, b):
-        if winograd.suits(window, *kernel.shape[2:]):
-            return winograd.correlate(x, kernel, window, bias, least)
-        return tiles.correlate(x, kernel, window, bias, least)
-    return patches.correlate(x, kernel, window, bias, least)
+    taken = _fit(x, window) and kernel.shape == (*window.size, x.shape[3], len(b)) and tiles.take(x, kernel, b)
+    if taken and winograd.suits(window, *kernel.shape[2:]):
+        return winograd.correlate(x, kernel, window, bias, least)
+    way = tiles.correlate if taken else patches.correlate
+    return way(x, kernel, window, bias, least)
 
 
-def kernel_gradient(x: Array, dz: Array, window: Window) -> Array:
-    """Return dL/dkernel (h, w, C, F) from dz = dL/dz: see ``transposed_patches_times``."""
-    if _fit(x, window, dz) and tiles.take(x, dz):
-        if winograd.suits(window, x.shape[3], dz.shape[3]):
-            return winograd.kernel_gradient(x, dz, window)
-        return tiles.kernel_gradient(x, dz, window)
-    return patches.kernel_gradient(x, dz, window)
+def kernel_gradient(x: Array, dz: Array, window: Window, db: Array | None = None) -> Array:
+    """Return dL/dkernel (h, w, C, F) from dz = dL/dz: see ``transposed_patches_times``.
+
+    The gradient of a bias (F,), the sum of dz, is written into ``db``.
+    """
+    taken = _fit(x, window, dz) and tiles.take(x, dz)
+    if taken and winograd.suits(window, x.shape[3], dz.shape[3]):
+        return winograd.kernel_gradient(x, dz, window, db)
+    if db is not None:
+        sum_of_rows(dz.reshape(-1, dz.shape[3]), out=db)
+    way = tiles.kernel_gradient if taken else patches.kernel_gradient
+    return way(x, dz, window)
 
 
 def kernel_gradient_of_each(x: Array, dz: Array, window: Window) -> Array:
@@ -85,13 +91,23 @@ def _fit(x: Array, window: Window, dz: Array | None = None) -> bool:
     return x.shape[1:3] == window.image and (dz is None or dz.shape[:3] == (len(x), *window.positions))
 
 
-def input_gradient(dz: Array, kernel: Array, window: Window) -> Array:
-    """Return dx = dL/dx (N, H, W, C): by ``gather`` where that is the faster one, else by ``scatter``."""
+def input_gradient(
+    dz: Array, kernel: Array, window: Window, seen: Array | None = None, least: float = 0.0
+) -> Array:
+    """Return dx = dL/dx (N, H, W, C): by ``gather`` where that is the faster one, else by ``scatter``.
+
+    Given a ``seen`` of that shape, it is dx where that is above ``least``, and 0 dx elsewhere. If x = max(u, least)
+    is what it is given, that is the gradient by u.
+    """
     C, F = kernel.shape[2:]
     # gather makes patches of dz, h w F numbers each; scatter makes none, but passes over dx for each kernel entry.
-    if window.strides == (1, 1) and 2 * C >= F:
-        return gather(dz, kernel, window)
-    return scatter(dz, kernel, window)
+    gathers = window.strides == (1, 1) and 2 * C >= F
+    if seen is not None and gathers and winograd.suits(window, F, C) and tiles.take(dz, kernel, seen):
+        return winograd.correlate_where(dz, _in_reverse(kernel), window.backward, seen, least)
+    dx = (gather if gathers else scatter)(dz, kernel, window)
+    if seen is not None:
+        elementwise(lambda dx, seen: np.multiply(dx, seen > least, out=dx), dx, seen)
+    return dx
 
 
 def scatter(dz: Array, kernel: Array, window: Window) -> Array:
@@ -108,4 +124,8 @@ def scatter(dz: Array, kernel: Array, window: Window) -> Array:
 
 def gather(dz: Array, kernel: Array, window: Window) -> Array:
     """Return dx, for stride 1: dz correlated with the kernel in reverse, its channels and filters swapped."""
-    return correlate(dz, kernel[::-1, ::-1].swapaxes(2, 3), window.backward)
+    return correlate(dz, _in_reverse(kernel), window.backward)
+
+
+def _in_reverse(kernel: Array) -> Array:
+    return kernel[::-1, ::-1].swapaxes(2, 3)

@@ -7,7 +7,8 @@ whole batch are in ``correlation``, and the tests hold all of them equal. Import
 
 Letters: N samples, OH x OW positions, C channels in, F filters; K = h w C entries of a patch, k = (i, j, c) one of
 them. x is one row of numbers, the padded images one after the other; a patch is ``len(offsets)`` runs of ``run``
-numbers that lie side by side in it, each so far (``offsets``) from the patch's first number.
+numbers (the last one may have fewer) that lie side by side in it, each so far (``offsets``) from the patch's first
+number. The products of a run are added up apart, and then to the others: a long sum rounds more than short ones.
 """
 
 from __future__ import annotations
@@ -21,10 +22,13 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from minibatch.compiling import PLAIN, compiled
-from minibatch.layers.registers import I64, ROWS, VECTOR, Tile, array, integer
+from minibatch.layers.registers import I64, ROWS, VECTOR, Tile, array, integer, smaller
 from minibatch.typing import Array
 
 Offsets = npt.NDArray[np.intp]
+
+#: So many positions are added up apart, and then to the others.
+RUN = 16
 
 # Tiles: what they compute ----------------------------------------------------------------------------------------
 
@@ -50,9 +54,10 @@ def _plain_products(positions: int, vectors: int) -> Any:
         """
         columns = slice(f, f + vectors * (VECTOR // x.itemsize))
         for t in range(positions):
-            patch = np.concatenate([x[start + t * step + offset :][:run] for offset in offsets])
-            before = z[m + t, columns] if more else bias[columns]
-            z[m + t, columns] = np.maximum(before + patch @ W[:, columns], least)
+            total = z[m + t, columns] if more else bias[columns]
+            for offset, W_run in zip(offsets, np.split(W[:, columns], range(run, len(W), run)), strict=True):
+                total = total + x[start + t * step + offset :][: len(W_run)] @ W_run
+            z[m + t, columns] = np.maximum(total, least)
 
     return products
 
@@ -120,14 +125,17 @@ def _compiled_products(positions: int, vectors: int) -> Any:
                     before = tile.load(at(bias_.data, f))
                     for t in tile.rows:
                         tile.begin(t, before)
+            K = builder.extract_value(W_.shape, 0)
             with cgutils.for_range(builder, builder.extract_value(offsets_.shape, 0)) as outer:
                 first = add(start, builder.load(at(offsets_.data, outer.index)))
                 k = times(outer.index, run)
-                with cgutils.for_range(builder, run) as inner:
+                tile.begin_run()
+                with cgutils.for_range(builder, smaller(builder, run, builder.sub(K, k))) as inner:
                     W_k = tile.load(at(W_.data, add(times(add(k, inner.index), F), f)))
                     number = at(x_.data, add(first, inner.index))
                     for t in tile.rows:
                         tile.add(t, at(number, times(step, I64(t))), W_k)
+                tile.end_run()
             for t in tile.rows:
                 tile.write(t, to[t], floor)
             return context.get_dummy_value()
@@ -162,11 +170,15 @@ def _compiled_sums(entries: int, vectors: int) -> Any:
             with cgutils.for_range(builder, N) as of_n, cgutils.for_range(builder, OH) as of_p:
                 first = add(start, add(times(of_n.index, image), times(of_p.index, row)))
                 m = times(add(times(of_n.index, OH), of_p.index), OW)
-                with cgutils.for_range(builder, OW) as of_q:
-                    dz_m = tile.load(at(dz_.data, add(times(add(m, of_q.index), F), f)))
-                    number = at(x_.data, add(first, times(of_q.index, step)))
-                    for t in tile.rows:
-                        tile.add(t, at(number, I64(t)), dz_m)
+                with cgutils.for_range_slice(builder, I64(0), OW, I64(RUN), inc=True) as (begun, _):
+                    tile.begin_run()
+                    with cgutils.for_range(builder, smaller(builder, I64(RUN), builder.sub(OW, begun))) as inner:
+                        q = add(begun, inner.index)
+                        dz_m = tile.load(at(dz_.data, add(times(add(m, q), F), f)))
+                        number = at(x_.data, add(first, times(q, step)))
+                        for t in tile.rows:
+                            tile.add(t, at(number, I64(t)), dz_m)
+                    tile.end_run()
             for t in tile.rows:
                 tile.write(t, to[t])
             return context.get_dummy_value()
@@ -262,7 +274,7 @@ def kernel_gradient(
 ) -> None:
     """Write dW (K, F): the patches of x, transposed, times dz (N OH OW, F). Letters as for ``correlate``.
 
-    With ``more`` it is added to what is there.
+    ``RUN`` positions in a row are added up apart. With ``more`` it is added to what is there.
     """
     F = dz.shape[1]
     lanes = VECTOR // x.itemsize

@@ -10,7 +10,7 @@ import numpy as np
 from minibatch import memory, passes
 from minibatch.layers.layer import Cache, Layer, one_of
 from minibatch.layers.window import Window, blocks, channels_last, integers, layout, window_over
-from minibatch.parallel import each
+from minibatch.parallel import each, elementwise
 from minibatch.typing import Array, IntOrPair
 
 #: The winner of a window in which an entry is no number: none. Windows of so many entries are left to NumPy.
@@ -112,6 +112,13 @@ class MaxPooling(Pooling):
 
         each(send_back, blocks(len(y), padded[:1].nbytes))
         return window.crop(dx)
+
+    def backward_above(self, dy: Array, cache: Cache, least: float) -> Array:
+        # An entry that is passed on is its window's largest: whether it is above shows in y, which is smaller.
+        y = cache[1].reshape(dy.shape)
+        above = memory.empty(dy.shape, dy.dtype)
+        elementwise(lambda dy, y, above: np.multiply(dy, y > least, out=above), dy, y, above)
+        return self.backward(above, cache)
 
     def _pool_in_one_pass(self, padded: Array, y: Array) -> Array:
         """Write y; return which of its window's entries each was, (N, OH, OW, C)."""

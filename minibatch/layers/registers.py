@@ -38,6 +38,7 @@ class Columns:
         parts = [ir.PointerType(), I32, flags]
         self._load = self.function(f"llvm.masked.load.{self.kind}.p0", self.vector, [*parts, self.vector])
         self._store = self.function(f"llvm.masked.store.{self.kind}.p0", ir.VoidType(), [self.vector, *parts])
+        self.multiply_add = self.function(f"llvm.fma.{self.kind}", self.vector, [self.vector] * 3)
         numbers = ir.VectorType(I64, self.lanes)
         left = self.everywhere(builder.sub(F, f), numbers)
         self._used = [
@@ -62,6 +63,29 @@ class Columns:
         floor = self.everywhere(least, self.vector)
         return self.builder.select(self.builder.fcmp_ordered("<", vector, floor), floor, vector)
 
+    def where_above(self, vector: Any, other: Any, least: Any) -> Any:
+        """Return a vector where another one is above ``least``, and 0 times it elsewhere; NaN is not above."""
+        ones, zeros = (ir.Constant(self.vector, [number] * self.lanes) for number in (1.0, 0.0))
+        above = self.builder.fcmp_ordered(">", other, self.everywhere(least, self.vector))
+        return self.builder.fmul(vector, self.builder.select(above, ones, zeros))
+
+    def combined(self, factors: list[float], vectors: list[Any]) -> Any:
+        """Return the sum of factors times vectors, without what is zero."""
+        total: Any = None
+        # First those without a product, and positive ones: then nothing is negated that can be subtracted.
+        terms = sorted(zip(factors, vectors, strict=True), key=lambda term: (abs(term[0]) != 1, -term[0]))
+        for factor, vector in terms:
+            if not factor:
+                continue
+            size = ir.Constant(self.vector, [factor] * self.lanes)
+            if total is None:
+                total = vector if factor == 1 else self.builder.fmul(vector, size)
+            elif abs(factor) == 1:
+                total = (self.builder.fadd if factor > 0 else self.builder.fsub)(total, vector)
+            else:
+                total = self.builder.call(self.multiply_add, [vector, size, total])
+        return total
+
     def everywhere(self, number: Any, vector: Any) -> Any:
         """Return a vector of this type that is ``number`` throughout."""
         nothing = ir.Constant(vector, ir.Undefined)
@@ -78,31 +102,48 @@ class Columns:
 
 
 class Tile(Columns):
-    """The sums of a tile, ``rows`` times ``vectors`` registers, and how to add products to them."""
+    """The sums of a tile, ``rows`` times ``vectors`` registers, and how to add products to them.
+
+    A long sum rounds more than short ones: the products of a run are added up apart, and then to the total.
+    """
 
     def __init__(self, context: Any, builder: Any, element: Any, rows: int, vectors: int, f: Any, F: Any) -> None:
         super().__init__(context, builder, element, vectors, f, F)
         self.rows = range(rows)
         # LLVM keeps in registers what is stored in variables like these, whose address nobody takes.
-        self.sums = [[cgutils.alloca_once(builder, self.vector) for _ in self.columns] for _ in self.rows]
-        self._multiply_add = self.function(f"llvm.fma.{self.kind}", self.vector, [self.vector] * 3)
+        self.sums, self.totals = (
+            [[cgutils.alloca_once(builder, self.vector) for _ in self.columns] for _ in self.rows] for _ in range(2)
+        )
 
     def begin(self, row: int, vectors: list[Any] | None = None) -> None:
-        """Let a row begin with these vectors, or with zero."""
+        """Let a row's totals begin with these vectors, or with zero."""
         for v in self.columns:
-            self.builder.store(vectors[v] if vectors else ir.Constant(self.vector, None), self.sums[row][v])
+            self.builder.store(vectors[v] if vectors else ir.Constant(self.vector, None), self.totals[row][v])
+
+    def begin_run(self) -> None:
+        """Let all sums begin with zero."""
+        for row in self.rows:
+            for v in self.columns:
+                self.builder.store(ir.Constant(self.vector, None), self.sums[row][v])
 
     def add(self, row: int, number: Any, vectors: list[Any]) -> None:
         """Add the number at an address, times these vectors, to a row."""
         factor = self.everywhere(self.builder.load(number), self.vector)
         for v in self.columns:
             total = self.sums[row][v]
-            more = self.builder.call(self._multiply_add, [factor, vectors[v], self.builder.load(total)])
+            more = self.builder.call(self.multiply_add, [factor, vectors[v], self.builder.load(total)])
             self.builder.store(more, total)
 
+    def end_run(self) -> None:
+        """Add all sums to the totals."""
+        for row in self.rows:
+            for v in self.columns:
+                both = [self.builder.load(register[row][v]) for register in (self.totals, self.sums)]
+                self.builder.store(self.builder.fadd(*both), self.totals[row][v])
+
     def write(self, row: int, address: Any, least: Any = None) -> None:
-        """Write a row's sums from this address on; in place of smaller ones ``least``, where that is given."""
-        totals = [self.builder.load(self.sums[row][v]) for v in self.columns]
+        """Write a row's totals from this address on; in place of smaller ones ``least``, where that is given."""
+        totals = [self.builder.load(self.totals[row][v]) for v in self.columns]
         self.store(totals if least is None else [self.at_least(total, least) for total in totals], address)
 
 
@@ -114,3 +155,8 @@ def array(context: Any, builder: Any, signature: Any, arguments: Any, k: int) ->
 def integer(context: Any, builder: Any, signature: Any, arguments: Any, k: int) -> Any:
     """Return argument k of an intrinsic, an integer, as an index."""
     return context.cast(builder, arguments[k], signature.args[k], types.intp)
+
+
+def smaller(builder: Any, one: Any, other: Any) -> Any:
+    """Return the smaller of two indices."""
+    return builder.select(builder.icmp_signed("<", one, other), one, other)

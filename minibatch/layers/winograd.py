@@ -1,22 +1,30 @@
 """Convolution with a window of 3 x 3 pixels in fewer multiplications: Winograd's, as Lavin and Gray write it.
 
-Four outputs that are neighbours, 2 x 2, see 4 x 4 pixels d between them, and need 36 products with the kernel g,
-3 x 3. But they are also
+Outputs that are neighbours, 4 x 4, see 6 x 6 pixels d between them, and need 144 products with the kernel g, 3 x 3.
+But they are also
 
     Y = A' [(G g G') * (B' d B)] A
 
 (A. Lavin and S. Gray, Fast Algorithms for Convolutional Neural Networks, CVPR 2016, eq. 8), with * entry by entry:
-16 products, 2.25 times fewer. What the transforms of d and Y cost, additions only, is soon less than what is saved,
-for d is transformed once for all filters and Y once for all channels. With U = G g G' and V = B' d B, the sums over
-channels are 16 products of matrices, P[k] = V[k] U[k], one for each place k = (i, j).
+36 products, four times fewer. What the transforms of d and Y cost is soon less than what is saved, for d is
+transformed once for all filters and Y once for all channels. With U = G g G' and V = B' d B, the sums over channels
+are 36 products of matrices, P[k] = V[k] U[k], one for each place k = (i, j).
 
 Y is linear in U, and U in g; so the gradient runs back through the same matrices, dz being the error of Y:
 
     dg = G' S G,   S = the sum over all tiles of  V * (A dz A').
 
-Entries of B and A are 0 and 1, those of G 1/2 as well, so the transforms round little: an output is a sum over C
-channels of 16 numbers, where the plain form sums 9 C one after the other; it is not less exact (the tests say so).
-One difference stays: where a pixel is infinite or no number, so are all four outputs of the tiles that see it.
+**Where the matrices come from.** Outputs in a row are the coefficients of a product of two polynomials, read
+backwards (Toom and Cook): known at as many points as it has coefficients, a polynomial is known. The points are 0,
+a, -a, b, -b and infinity. A row of A or G holds the powers of its point; B follows. At a and -a the even powers are
+the same and the odd ones opposite; so each matrix is a sparse one and D, which adds and subtracts.
+
+**Which points.** Any will do for real numbers, but the transforms round, the more the further their factors are
+from one. Lavin and Gray take 1 and 2; 5/8 and 3/2 round a third as much (B. Barabasz and others, Error Analysis and
+Improving the Accuracy of Winograd Convolution for Deep Neural Networks, ACM TOMS 46, 2020, search for such points),
+and their powers are exact in binary. With the sums over channels made in runs (``kernels.RUN``) an output rounds
+about twice as much as the plain form, which sums 9 C numbers one after the other; the tests bound it. And where a
+pixel is infinite or no number, so are all outputs of the tiles that see it.
 """
 
 from __future__ import annotations
@@ -26,19 +34,54 @@ import math
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from minibatch import memory
-from minibatch.layers import tiles
 from minibatch.layers.window import Window
 from minibatch.parallel import PARTS, threads, together
 from minibatch.typing import Array
 
-#: B (4, 4), G (4, 3) and A (4, 2), Lavin and Gray's eq. 9.
-B = np.array([[1, 0, 0, 0], [0, 1, -1, 1], [-1, 1, 1, 0], [0, 0, 0, -1]], np.float64)
-G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]], np.float64)
-A = np.array([[1, 0], [1, 1], [1, -1], [0, -1]], np.float64)
+Matrix = npt.NDArray[np.float64]
+
+#: A tile is so many outputs high and wide, a patch so many pixels; and it has so many places k.
+TILE, PATCH = 4, 6
+PLACES = PATCH * PATCH
+
+
+def _matrices(a: float, b: float) -> tuple[Matrix, ...]:
+    """Return D (6, 6) and the sparse parts of A (6, 4), B' (6, 6) and G (6, 3), for the points a and b."""
+    D = np.eye(6)
+    D[1:3, 1:3] = D[3:5, 3:5] = [[1, 1], [1, -1]]
+    aa, bb = a * a, b * b
+    A = [[1, 0, 0, 0], [1, 0, aa, 0], [0, a, 0, aa * a], [1, 0, bb, 0], [0, b, 0, bb * b], [0, 0, 0, 1]]
+    B = [
+        [aa * bb, 0, -aa - bb, 0, 1, 0],
+        [0, 0, -bb, 0, 1, 0],
+        [0, -a * bb, 0, a, 0, 0],
+        [0, 0, -aa, 0, 1, 0],
+        [0, -b * aa, 0, b, 0, 0],
+        [0, aa * bb, 0, -aa - bb, 0, 1],
+    ]
+    # What the other points' distances to a point, multiplied, divide by.
+    at_0, at_a, at_b = aa * bb, 2 * aa * (aa - bb), 2 * bb * (bb - aa)
+    G = [
+        [1 / at_0, 0, 0],
+        [1 / at_a, 0, aa / at_a],
+        [0, a / at_a, 0],
+        [1 / at_b, 0, bb / at_b],
+        [0, b / at_b, 0],
+        [0, 0, 1],
+    ]
+    return D, *(np.array(half) for half in (A, B, G))
+
+
+#: A = D A_ (6, 4), B' = D B_ (6, 6) and G = D G_ (6, 3).
+D, A_, B_, G_ = _matrices(5 / 8, 3 / 2)
 #: Channels and filters, at least, for which the transforms cost less than they save.
 FEWEST = 16
+#: A batch is cut into so many pieces, at most, and a piece has so many tiles, at least: each goes through the whole
+#: transformed kernel, or makes a gradient of its own.
+PIECES, TILES = 8, 128
 #: The bytes of a turn's transformed patches, which stay in the processor's cache until they are multiplied.
 TURN = 1 << 19
 
@@ -54,14 +97,16 @@ def suits(window: Window, C: int, F: int) -> bool:
 def transformed_times(x: Array, kernel: Array, window: Window) -> Array:
     """Return z as the page above says, for a whole batch: the formula, and what the loops are tested against."""
     (OH, OW), (h, w) = window.positions, window.padded
-    across, down = -(-OW // 2), -(-OH // 2)
-    padded = np.pad(window.pad(x), [(0, 0), (0, 2 * down + 2 - h), (0, 2 * across + 2 - w), (0, 0)])
-    d = np.lib.stride_tricks.sliding_window_view(padded, (4, 4), axis=(1, 2))[:, ::2, ::2]  # (N, p, q, C, 4, 4)
+    A, B, G = D @ A_, (D @ B_).T, D @ G_
+    across, down = -(-OW // TILE), -(-OH // TILE)
+    more = PATCH - TILE
+    padded = np.pad(window.pad(x), [(0, 0), (0, TILE * down + more - h), (0, TILE * across + more - w), (0, 0)])
+    d = np.lib.stride_tricks.sliding_window_view(padded, (PATCH, PATCH), axis=(1, 2))[:, ::TILE, ::TILE]
     U = np.einsum("ai,bj,ijcf->abcf", G, G, kernel)
     V = np.einsum("ia,jb,npqcij->abnpqc", B, B, d)
     P = np.einsum("abnpqc,abcf->abnpqf", V, U)
     Y = np.einsum("ia,jb,ijnpqf->npaqbf", A, A, P)
-    z: Array = Y.reshape(len(x), 2 * down, 2 * across, kernel.shape[3])[:, :OH, :OW]
+    z: Array = Y.reshape(len(x), TILE * down, TILE * across, kernel.shape[3])[:, :OH, :OW]
     return z
 
 
@@ -69,35 +114,57 @@ def correlate(
     x: Array, kernel: Array, window: Window, bias: Array | None = None, least: float | None = None
 ) -> Array:
     """Return max(z + bias, least), (N, OH, OW, F); for z see ``correlation.patches_times``."""
-    from minibatch.layers import transforms
+    nothing = np.zeros(kernel.shape[3], x.dtype)
+    floor = x.dtype.type(-math.inf if least is None else least)
+    return _correlate(
+        x, kernel, window, nothing if bias is None else bias, nothing, floor, nothing.reshape(1, 1, 1, -1)[:0]
+    )
+
+
+def correlate_where(x: Array, kernel: Array, window: Window, seen: Array, least: float) -> Array:
+    """Return z where ``seen`` (N, OH, OW, F) is above ``least``, and 0 z elsewhere."""
+    nothing = np.zeros(kernel.shape[3], x.dtype)
+    return _correlate(x, kernel, window, nothing, nothing, x.dtype.type(least), np.ascontiguousarray(seen))
+
+
+def _correlate(
+    x: Array, kernel: Array, window: Window, bias: Array, nothing: Array, least: Any, seen: Array
+) -> Array:
+    from minibatch.layers import winograd_kernels as kernels
 
     x, (C, F) = np.ascontiguousarray(x), kernel.shape[2:]
     z = memory.empty((len(x), *window.positions, F), x.dtype)
-    U = memory.scratch("U", (4, 4, C, F), x.dtype)
-    transforms.transform_kernels(np.ascontiguousarray(kernel), U)
-    nothing = np.zeros(F, x.dtype)
-    biases = nothing if bias is None else bias, nothing, x.dtype.type(-math.inf if least is None else least)
-    few = tiles.images(x, window, F)
+    U = memory.scratch("U", (PLACES, C, F), x.dtype)
+    together(kernels.transform_kernels, (C * F, -(-C * F // PARTS)), np.ascontiguousarray(kernel), U)
+    few = _images(len(x), window.positions)
     turn = _turn(len(x), few, window, C, F, x.dtype)
-    U = U.reshape(16, C, F)
-    together(transforms.correlate, (len(x), few), x, _before(window), U, *biases, HERE, *turn, z, long=True)
+    how = U, bias, nothing, least, seen, kernels.runs(C)
+    together(kernels.correlate, (len(x), few), x, _before(window), *how, *turn, z, long=True)
     return z
 
 
-def kernel_gradient(x: Array, dz: Array, window: Window) -> Array:
-    """Return dL/dkernel (3, 3, C, F), see ``correlation.transposed_patches_times``."""
-    from minibatch.layers import transforms
+def kernel_gradient(x: Array, dz: Array, window: Window, db: Array | None = None) -> Array:
+    """Return dL/dkernel (3, 3, C, F), see ``correlation.transposed_patches_times``; write dL/dbias into db (F,)."""
+    from minibatch.layers import winograd_kernels as kernels
 
     x, dz, C, F = np.ascontiguousarray(x), np.ascontiguousarray(dz), x.shape[-1], dz.shape[-1]
     dW = np.empty((3, 3, C, F), dz.dtype)
-    few = max(tiles.images(x, window, F), -(-len(x) // PARTS))
-    parts = memory.empty((max(1, -(-len(x) // few)), 16, C, F), x.dtype)
+    few = _images(len(x), window.positions)
+    count = max(1, -(-len(x) // few))
+    parts, totals = memory.empty((count, PLACES, C, F), x.dtype), np.zeros((count, F), x.dtype)
     if not len(x):
         parts[...] = 0
     turn = _turn(len(x), few, window, C, F, x.dtype)
-    together(transforms.sums, (len(x), few), x, _before(window), dz, HERE, *turn, parts, long=True)
-    together(transforms.kernel_gradient, (C * F, -(-C * F // PARTS)), parts, dW)
+    together(kernels.sums, (len(x), few), x, _before(window), dz, HERE, *turn, parts, totals, long=True)
+    together(kernels.kernel_gradient, (C * F, -(-C * F // PARTS)), parts, dW)
+    if db is not None:
+        np.add.reduce(totals, axis=0, out=db)
     return dW
+
+
+def _images(N: int, positions: tuple[int, int]) -> int:
+    """Return how many images a piece has."""
+    return max(1, -(-N // PIECES), TILES // math.prod(-(-extent // TILE) for extent in positions))
 
 
 def _turn(N: int, few: int, window: Window, C: int, F: int, dtype: np.dtype[Any]) -> tuple[int, Array, Array]:
@@ -112,10 +179,11 @@ def _turn(N: int, few: int, window: Window, C: int, F: int, dtype: np.dtype[Any]
 
 @functools.lru_cache(maxsize=256)
 def _room(N: int, positions: tuple[int, int], C: int, F: int, itemsize: int) -> tuple[int, int]:
-    down, across = (-(-extent // 2) for extent in positions)
-    rows = max(1, min(N * down, TURN // (16 * across * max(C, F) * itemsize)))
+    down, across = (-(-extent // TILE) for extent in positions)
+    most = max(1, TURN // (PLACES * across * max(C, F) * itemsize))
+    rows = -(-N * down // -(-N * down // most)) if N else 1  # turns of about one length: a short one costs the most
     # V, and P or A dz A', a line of the cache (64 bytes) longer for each k; and a patch.
-    return rows, 16 * (rows * across * (C + F) + 2 * 64 // itemsize + max(C, F))
+    return rows, PLACES * (rows * across * (C + F) + 2 * 64 // itemsize + max(C, F))
 
 
 def _before(window: Window) -> tuple[int, int]:

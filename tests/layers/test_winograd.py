@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minibatch import parallel
+from minibatch.compiling import PLAIN
 from minibatch.layers import correlation, tiles, winograd
 from minibatch.layers.correlation import patches_times, transposed_patches_times
 from minibatch.layers.window import Window
@@ -19,7 +20,7 @@ from minibatch.typing import Array
 
 @st.composite
 def windows(draw: st.DrawFn) -> Window:
-    image = draw(st.tuples(st.integers(3, 9), st.integers(3, 9)))
+    image = draw(st.tuples(st.integers(3, 13), st.integers(3, 13)))
     window = Window.over(image, (3, 3), (1, 1), draw(st.sampled_from(["valid", "same", "causal"])))
     return window.backward if draw(st.booleans()) else window
 
@@ -57,8 +58,8 @@ def test_the_fast_form_is_the_formula(
     with pytest.MonkeyPatch.context() as patch:
         winograd._room.cache_clear()
         if small:  # an image at a time, and a row of tiles a turn
-            patch.setattr(tiles, "WORK", 1)
-            patch.setattr(tiles, "BYTES", 1)
+            patch.setattr(winograd, "PIECES", 100)
+            patch.setattr(winograd, "TILES", 1)
             patch.setattr(winograd, "TURN", 1)
         z = winograd.transformed_times(x, kernel, window)
         np.testing.assert_allclose(winograd.correlate(x, kernel, window), z, **close)
@@ -66,6 +67,14 @@ def test_the_fast_form_is_the_formula(
         np.testing.assert_allclose(winograd.correlate(x, kernel, window, bias, least=0.5), above, **close)
         dW = transposed_patches_times(x, dz, window)
         np.testing.assert_allclose(winograd.kernel_gradient(x, dz, window), dW, **close)
+        for seen in (dz, np.zeros_like(dz), dz - np.inf):
+            where = winograd.correlate_where(x, kernel, window, seen, 0.25)
+            np.testing.assert_allclose(where, z * (seen > 0.25), **close)
+        db = np.full(F, np.nan, dtype)
+        np.testing.assert_array_equal(
+            winograd.kernel_gradient(x, dz, window, db), winograd.kernel_gradient(x, dz, window)
+        )
+        np.testing.assert_allclose(db, dz.sum(axis=(0, 1, 2)), **close)
         strided = np.repeat(x, 2, axis=2)[:, :, ::2]
         np.testing.assert_array_equal(
             winograd.correlate(strided, kernel, window), winograd.correlate(x, kernel, window)
@@ -77,54 +86,69 @@ def test_the_fast_form_is_the_formula(
 @pytest.mark.parametrize(("C", "F"), [(16, 16), (17, 33), (35, 19)])
 def test_nothing_is_written_beyond_an_edge(image: tuple[int, int], C: int, F: int) -> None:
     from minibatch import board
-    from minibatch.layers import transforms
+    from minibatch.layers import winograd_kernels as kernels
 
     window = Window.over(image, (3, 3), (1, 1), "same")
     x, kernel, bias, dz = one_of(np.float32, 2, window, C, F, 0)
-    U = np.full((18, C, F), 7.0, np.float32)
-    transforms.transform_kernels(kernel, U[1:-1].reshape(4, 4, C, F))
+    alone, every, pads = board.empty(), (2, 2), (1, 1)
+    U = np.full((winograd.PLACES + 2, C, F), 7.0, np.float32)
+    kernels.transform_kernels(alone, (C * F, 50), kernel, U[1:-1], -1, -1)
     z = np.full((4, *image, F), 7.0, np.float32)
     rows, size = winograd._room(2, image, C, F, 4)
     rooms, taken = np.full((3, size), 7.0, np.float32), np.array([0, 1])
-    turn = winograd.HERE, rows, rooms[1:], taken
-    alone, every, pads = board.empty(), (2, 2), (1, 1)
-    biases = bias, np.zeros(F, np.float32), np.float32(-np.inf)
-    transforms.correlate(alone, every, x, pads, U[1:-1], *biases, *turn, z[1:-1], -1, -1)
+    turn = rows, rooms[1:], taken
+    how = bias, np.zeros(F, np.float32), np.float32(-np.inf), z[:0], kernels.runs(C)
+    kernels.correlate(alone, every, x, pads, U[1:-1], *how, *turn, z[1:-1], -1, -1)
     np.testing.assert_allclose(z[1:-1], patches_times(x, kernel, window) + bias, rtol=1e-4, atol=1e-4)
-    parts = np.full((3, 16, C, F), 7.0, np.float32)
-    transforms.sums(alone, every, x, pads, dz, *turn, parts[1:-1], -1, -1)
+    parts, totals = np.full((3, winograd.PLACES, C, F), 7.0, np.float32), np.full((3, F), 7.0, np.float32)
+    kernels.sums(alone, every, x, pads, dz, winograd.HERE, *turn, parts[1:-1], totals[1:-1], -1, -1)
+    np.testing.assert_allclose(totals[1], dz.sum(axis=(0, 1, 2)), rtol=1e-4, atol=1e-4)
     dW = np.full((5, 3, C, F), 7.0, np.float32)
-    transforms.kernel_gradient(alone, (C * F, 50), parts[1:-1], dW[1:-1], -1, -1)
+    kernels.kernel_gradient(alone, (C * F, 50), parts[1:-1], dW[1:-1], -1, -1)
     np.testing.assert_allclose(dW[1:-1], transposed_patches_times(x, dz, window), rtol=1e-4, atol=1e-4)
-    for guarded in (U, z, parts, dW, rooms):
+    for guarded in (U, z, parts, totals, dW, rooms):
         assert (guarded[[0, -1]] == 7).all()
     assert taken.tolist() == [0, 1]
 
 
-def test_it_is_not_less_exact_than_the_plain_sums(rng: np.random.Generator) -> None:
-    """The root of the mean squared error, of outputs and gradients, with and without negative inputs."""
+def test_the_matrices_are_a_polynomial_at_six_points() -> None:
+    """Row by row: the powers of 0, a, -a, b, -b and infinity; and B as the others ask for."""
+    D, A_, B_, G_ = winograd._matrices(5 / 8, 3 / 2)
+    A, B, G = D @ A_, (D @ B_).T, D @ G_
+    points = [0, 5 / 8, -5 / 8, 3 / 2, -3 / 2]
+    np.testing.assert_array_equal(A[:5], [[p**k for k in range(4)] for p in points])
+    np.testing.assert_allclose(G[:5] / G[:5, :1], [[p**k for k in range(3)] for p in points], rtol=1e-15)
+    np.testing.assert_array_equal(A[5], [0, 0, 0, 1])
+    np.testing.assert_array_equal(G[5], [0, 0, 1])
+    for i, j in itertools.product(range(6), range(3)):  # y[p] = the sum over j of d[p + j] g[j]
+        d, g = np.eye(6)[i], np.eye(3)[j]
+        y = A.T @ ((G @ g) * (B.T @ d))
+        np.testing.assert_allclose(y, [d[p + j] for p in range(4)], atol=1e-15)
+    for M in (A_, B_, D):  # these round nothing by themselves
+        np.testing.assert_array_equal(M, M.astype(np.float32))
+
+
+@pytest.mark.skipif(PLAIN, reason="the plain forms leave the order of the sums to NumPy")
+def test_how_much_less_exact_it_is_than_the_plain_sums(rng: np.random.Generator) -> None:
+    """The root of the mean squared error, of outputs and gradients, with and without negative inputs: twice.
+
+    (Points 1 and 2 in place of 5/8 and 3/2 would make it five times.)
+    """
     window = Window.over((16, 16), (3, 3), (1, 1), "same")
     for positive in (False, True):
         x, kernel = rng.normal(size=(4, 16, 16, 64)).astype("f"), rng.normal(size=(3, 3, 64, 64)).astype("f")
-        x, dz = np.abs(x) if positive else x, rng.normal(size=(4, 16, 16, 64)).astype("f")
+        x, dz = np.maximum(x, 0) if positive else x, rng.normal(size=(4, 16, 16, 64)).astype("f")
         z = patches_times(x.astype(float), kernel.astype(float), window)
         dW = transposed_patches_times(x.astype(float), dz.astype(float), window)
         plain, ours = (
             np.sqrt(np.mean((way(x, kernel, window) - z) ** 2)) for way in (patches_times, winograd.correlate)
         )
-        assert ours < 2 * plain
+        assert ours < 2.5 * plain
         plain, ours = (
             np.sqrt(np.mean((way(x, dz, window) - dW) ** 2))
             for way in (transposed_patches_times, winograd.kernel_gradient)
         )
-        assert ours < 2 * plain
-
-
-def test_whole_numbers_come_out_whole(rng: np.random.Generator) -> None:
-    """G's halves are exact in binary, and so is everything else."""
-    window = Window.over((7, 8), (3, 3), (1, 1), "same")
-    x, kernel = (rng.integers(-9, 10, shape).astype("f") for shape in ((3, 7, 8, 20), (3, 3, 20, 18)))
-    np.testing.assert_array_equal(winograd.correlate(x, kernel, window), patches_times(x, kernel, window))
+        assert ours < 2.5 * plain
 
 
 def test_no_bit_depends_on_threads_or_on_the_samples_beside(rng: np.random.Generator) -> None:
@@ -144,14 +168,14 @@ def test_no_bit_depends_on_threads_or_on_the_samples_beside(rng: np.random.Gener
 
 
 def test_what_is_no_number_spoils_the_tiles_that_see_it_and_no_more(rng: np.random.Generator) -> None:
-    window = Window.over((8, 8), (3, 3), (1, 1), "same")
+    window = Window.over((16, 16), (3, 3), (1, 1), "same")
     x, kernel, _, _ = one_of(np.float32, 2, window, 16, 16, 0)
     whole = winograd.correlate(x, kernel, window)
-    x[0, 4, 4, 3] = np.nan
+    x[0, 4, 9, 3] = np.nan
     z = winograd.correlate(x, kernel, window)
-    # Pixel 4 is seen, with one pixel around, by the tiles of rows (and columns) 2, 3 and 4, 5.
-    assert np.isnan(z[0, 3:6, 3:6]).all()
-    z[0, 2:6, 2:6] = whole[0, 2:6, 2:6]
+    assert np.isnan(z[0, 3:6, 8:11]).all()
+    # Pixel 4 is seen, with one pixel around, by the tiles of rows 0 to 3 and 4 to 7; 9 by the one of 8 to 11.
+    z[0, 0:8, 8:12] = whole[0, 0:8, 8:12]
     np.testing.assert_array_equal(z, whole)
 
 
