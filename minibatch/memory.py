@@ -2,7 +2,8 @@
 
 The system clears every page of fresh memory when it is first written to, which takes about as long as the layer
 that writes there. ``empty`` hands out memory again that nobody refers to any more; ``scratch`` is a thread's own,
-for numbers that are needed for a moment.
+for numbers that are needed for a moment. All of it, and what is made with ``aligned``, begins a line of the
+processor's cache: the widest loads are as long as a line, and one that begins inside takes two.
 """
 
 from __future__ import annotations
@@ -20,9 +21,32 @@ from minibatch.typing import Array
 #: Arrays of so many bytes and more are kept; for smaller ones the system's own memory is as fast.
 LARGE = 1 << 18
 
+#: The bytes of a line of the processor's cache.
+LINE_BYTES = 64
+
 # What sys.getrefcount says of an item of a list that nobody else refers to.
 _ITEMS = [np.empty(0, np.uint8)]
 _UNSHARED = sys.getrefcount(_ITEMS[0])
+
+
+class _Lines(np.ndarray[tuple[int, ...], np.dtype[np.uint8]]):
+    """Bytes that begin a line. Of a type of its own: a view of an array over them has that array as its base."""
+
+
+def lines(size: int) -> npt.NDArray[np.uint8]:
+    """Return uninitialised bytes that begin a line."""
+    memory = np.empty(size + LINE_BYTES, np.uint8).view(_Lines)
+    start = -memory.ctypes.data % LINE_BYTES
+    return memory[start : start + size]
+
+
+def aligned(shape: int | tuple[int, ...], dtype: npt.DTypeLike) -> Array:
+    """Return an uninitialised array, C-contiguous, that begins a line.
+
+    >>> aligned((3, 5), "float32").ctypes.data % 64
+    0
+    """
+    return np.ndarray(shape, dtype, lines(int(np.prod(shape)) * np.dtype(dtype).itemsize))
 
 
 class Kept:
@@ -51,7 +75,7 @@ class Kept:
                 # Up to half of it may lie idle: a short last batch takes the memory of a whole one.
                 if size <= blocks[i].size <= 2 * size and sys.getrefcount(blocks[i]) == _UNSHARED:
                     return blocks[i]
-            fresh = np.empty(size, np.uint8)
+            fresh = aligned(size, np.uint8)
             blocks.append(fresh)
             return fresh
 
@@ -105,11 +129,11 @@ def scratch(purpose: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array
             # The arrays of the smaller block would keep it alive.
             for other in [other for other in arrays if other[0] == purpose]:
                 del arrays[other]
-            block = _own.blocks[purpose] = np.empty(size, np.uint8)
+            block = _own.blocks[purpose] = aligned(size, np.uint8)
         if len(arrays) >= _REMEMBERED:
             arrays.clear()
         array = arrays[key] = block[:size].view(kind).reshape(shape)
     return array
 
 
-__all__ = ["Kept", "empty", "like", "release", "scratch"]
+__all__ = ["Kept", "aligned", "empty", "like", "lines", "release", "scratch"]

@@ -28,6 +28,18 @@ def test_memory_nobody_refers_to_is_handed_out_again() -> None:
     assert kept.empty((LARGE // 8, 3), np.float32).ctypes.data == place  # a shorter one, and of another shape
 
 
+def test_memory_begins_at_a_cache_line() -> None:
+    for shape in ((1,), (3, 5), (7, 64), (1 << 10, 1 << 8)):
+        for array in (memory.aligned(shape, np.float32), memory.scratch("lines", shape, np.float32)):
+            assert array.ctypes.data % memory.LINE_BYTES == 0
+            assert array.shape == shape
+            assert array.flags.c_contiguous
+    assert memory.aligned((0, 3), np.float64).shape == (0, 3)
+    for _ in range(3):
+        held = [Kept().empty(SHAPE, np.float32) for _ in range(3)]
+        assert all(array.ctypes.data % memory.LINE_BYTES == 0 for array in held)
+
+
 @pytest.mark.parametrize(
     "look", [lambda a: a[5:], lambda a: a.T, lambda a: a.reshape(-1).view(np.uint8), memoryview]
 )

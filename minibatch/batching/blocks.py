@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from minibatch.memory import lines
+
 # What sys.getrefcount says of an item of a list that nobody else refers to.
 _ITEMS = [np.empty(0, np.uint8)]
 _UNSHARED = sys.getrefcount(_ITEMS[0])
 
-# Blocks begin a cache line, so that `kernels.gather_rows` can write whole lines past the cache.
-LINE_BYTES = 64
 # The last two blocks of these sizes outlive their epoch, for the next one: at most 64 MiB. Smaller ones malloc
 # keeps by itself; larger ones are too much to hold on to.
 SPARED_BYTES = range(1 << 20, 1 << 25)
@@ -54,7 +54,8 @@ class Blocks:
                 self._kept[i] = np.ndarray(shape, dtype, self._kept[i].base)
                 return self._kept[i]
         memory = _spared(size)
-        block = np.ndarray(shape, dtype, _fresh(size) if memory is None else memory)
+        # They begin a cache line, so that `kernels.gather_rows` can write whole lines past the cache.
+        block = np.ndarray(shape, dtype, lines(size) if memory is None else memory)
         # Two are enough: one being read, one being filled.
         self._kept = [*self._kept[-1:], block]
         return block
@@ -64,16 +65,6 @@ class Blocks:
 
     def __del__(self) -> None:
         _SPARED.extend(block for block in self._kept if _room(block) in SPARED_BYTES)
-
-
-class _Memory(np.ndarray[tuple[int, ...], np.dtype[np.uint8]]):
-    """The memory under a block. Of a type of its own: a slice of the block has the block as its base, not this."""
-
-
-def _fresh(size: int) -> NDArray[np.uint8]:
-    memory = np.empty(size + LINE_BYTES, np.uint8).view(_Memory)
-    start = -memory.ctypes.data % LINE_BYTES
-    return memory[start : start + size]
 
 
 def _room(block: NDArray[Any]) -> int:

@@ -30,6 +30,7 @@ Offsets = npt.NDArray[np.intp]
 #: So many positions are added up apart, and then to the others.
 RUN = 16
 
+
 # Tiles: what they compute ----------------------------------------------------------------------------------------
 
 
@@ -126,16 +127,19 @@ def _compiled_products(positions: int, vectors: int) -> Any:
                     for t in tile.rows:
                         tile.begin(t, before)
             K = builder.extract_value(W_.shape, 0)
+            tile.begin_run()
             with cgutils.for_range(builder, builder.extract_value(offsets_.shape, 0)) as outer:
                 first = add(start, builder.load(at(offsets_.data, outer.index)))
                 k = times(outer.index, run)
-                tile.begin_run()
                 with cgutils.for_range(builder, smaller(builder, run, builder.sub(K, k))) as inner:
                     W_k = tile.load(at(W_.data, add(times(add(k, inner.index), F), f)))
                     number = at(x_.data, add(first, inner.index))
                     for t in tile.rows:
                         tile.add(t, at(number, times(step, I64(t))), W_k)
-                tile.end_run()
+                with builder.if_then(builder.icmp_signed(">=", run, I64(RUN))):
+                    tile.end_run()
+                    tile.begin_run()
+            tile.end_run()
             for t in tile.rows:
                 tile.write(t, to[t], floor)
             return context.get_dummy_value()

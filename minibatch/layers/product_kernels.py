@@ -50,6 +50,59 @@ def product(
 
 
 @compiled
+def partial_products(
+    board: Board,
+    cut: Cut,
+    x: Array,
+    W: Array,
+    nothing: Array,
+    here: kernels.Offsets,
+    parts: Array,
+    lines: Array,
+    start: int,
+    stop: int,
+) -> None:
+    """Write for some rows of W after another what they add to x W, (N, F), into ``parts``.
+
+    It reads each few rows once, one number a line of the cache, before it multiplies: in the order in which they
+    lie the processor fetches them ahead, and in a product's order, a few columns of a row after another, it cannot.
+    """
+    if start < 0:
+        share(board, cut, this(partial_products, (board, cut, x, W, nothing, here, parts, lines)))
+        return
+    (N, C), F = x.shape, W.shape[1]
+    part, pixels, line = parts[start // cut[1]], x.reshape(-1), 64 // x.itemsize
+    strides, positions, no_floor = (NIL, NIL, C), (ONE, ONE, N), x.dtype.type(-np.inf)
+    for c in range(start, stop, DEPTH):
+        few = W[c : min(c + DEPTH, stop)]
+        numbers = few.reshape(-1)
+        most = numbers[0]
+        for i in range(0, len(numbers), line):
+            most = max(most, numbers[i])
+        lines[start // cut[1]] = most  # written somewhere, or the compiler would see that nobody needs it
+        kernels.correlate(
+            pixels[c:], strides, here, len(few), few, nothing, no_floor, positions, (NIL, F), part, c > start
+        )
+
+
+@compiled
+def add_up(
+    board: Board, cut: Cut, parts: Array, bias: Array, least: float, z: Array, start: int, stop: int
+) -> None:
+    """Write some rows of z (N, F): max(the sum of the parts + bias, least)."""
+    if start < 0:
+        share(board, cut, this(add_up, (board, cut, parts, bias, least, z)))
+        return
+    for n in range(start, stop):
+        z[n] = bias
+        for part in parts:
+            for f in range(z.shape[1]):
+                z[n, f] += part[n, f]
+        for f in range(z.shape[1]):
+            z[n, f] = least if z[n, f] < least else z[n, f]  # what is no number stays so
+
+
+@compiled
 def transposed_product(
     board: Board,
     cut: Cut,
@@ -73,4 +126,4 @@ def transposed_product(
         kernels.kernel_gradient(inputs, strides, here, len(some), errors, positions, some, n > 0)
 
 
-__all__ = ["HERE", "ROWS", "VECTOR", "product", "transposed_product"]
+__all__ = ["HERE", "ROWS", "VECTOR", "add_up", "partial_products", "product", "transposed_product"]

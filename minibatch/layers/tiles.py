@@ -32,6 +32,8 @@ BYTES = 1 << 19
 LARGE, FEWEST, PIECE = 1 << 21, 8, 1 << 24
 #: From so many on it takes half a millisecond and longer.
 LONG = 1 << 27
+#: A kernel of so many bytes is not in the processor's cache any more when it is needed again.
+DEEP = 1 << 22
 #: The columns of so many samples stay in the processor's cache, those of many more do not.
 MANY = 256
 
@@ -113,13 +115,21 @@ def product(x: Array, W: Array, z: Array, bias: Array | None = None, least: floa
     """Write z = max(x W + bias, least), of C-contiguous x (N, C) and W (C, F).
 
     It is a convolution, of N pixels in a row with a window of one. A large product is cut along its rows or its
-    columns, whichever are more.
+    columns, whichever are more; but where W is larger than the processor's cache, along the rows of W, which are
+    read in one go.
     """
     from minibatch.layers import product_kernels as kernels
 
     (N, C), F = x.shape, W.shape[1]
     b, floor = _zeros(F, x.dtype) if bias is None else bias, _floor(least, x.dtype)
     across = F > N
+    if across and W.nbytes >= DEEP:
+        cut = C, -(-C // PARTS)
+        count = -(-C // cut[1])
+        parts, lines = memory.empty((count, N, F), x.dtype), np.empty(count, x.dtype)
+        together(kernels.partial_products, cut, x, W, _zeros(F, x.dtype), kernels.HERE, parts, lines, long=True)
+        together(kernels.add_up, (N, -(-N // FEWEST)), parts, b, floor, z)
+        return
     cut = _cut(F, N * C * F, 2 * kernels.VECTOR // x.itemsize) if across else _cut(N, N * C * F, kernels.ROWS)
     together(kernels.product, cut, x, W, b, floor, kernels.HERE, across, z, long=N * C * F >= LONG)
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from minibatch import config
 from minibatch.layers import Weight
+from minibatch.memory import aligned
 from minibatch.typing import Array
 
 
@@ -36,9 +35,10 @@ class Parameters:
         dtype = weights[0].value.dtype if weights else config.floatx()
         self.slices = _places([w for w in weights if w.trainable])
         others = _places([w for w in weights if not w.trainable])
-        self.theta: Array = np.empty(_total(self.slices), dtype=dtype)
-        self.gradient: Array = np.zeros_like(self.theta)
-        self.state: Array = np.empty(_total(others), dtype=dtype)
+        self.theta: Array = aligned(_total(self.slices), dtype)
+        self.gradient: Array = aligned(_total(self.slices), dtype)
+        self.gradient.fill(0)
+        self.state: Array = aligned(_total(others), dtype)
         for weight, piece in self.slices.items():
             _move(weight, self.theta[piece])
             weight.gradient = self.gradient[piece].reshape(weight.shape)

@@ -14,11 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from minibatch import memory
 from minibatch.batching import Batches
 from minibatch.batching import batches as batches_module
 from minibatch.batching import blocks as blocks_module
 from minibatch.batching import gather as gather_module
-from minibatch.batching.blocks import _SPARED, LINE_BYTES, SPARED_BYTES, Blocks
+from minibatch.batching.blocks import _SPARED, SPARED_BYTES, Blocks
 from minibatch.batching.gather import gather, gather_scaled, gatherer, scale_into
 
 dtypes = st.sampled_from(["f4", "f8", "i1", "u1", "i2", "i8", "c16", "?", ">f4", "M8[s]", "U3", "S5", "f4,i8", "O"])
@@ -212,7 +213,7 @@ def test_a_batch_that_is_made_read_only_leaves_the_next_one_alone(batch_size: in
 
 def test_blocks_begin_a_cache_line() -> None:
     for size in (1, 100, 5_000_000):
-        assert Blocks().empty((size,), np.dtype("i4")).ctypes.data % LINE_BYTES == 0
+        assert Blocks().empty((size,), np.dtype("i4")).ctypes.data % memory.LINE_BYTES == 0
 
 
 def test_blocks_outlive_their_epoch_unless_someone_reads_them() -> None:
@@ -280,6 +281,7 @@ def test_a_program_may_end_in_mid_epoch() -> None:
 
 RUN = """
 import numpy as np
+from minibatch import memory
 from minibatch.batching import Batches
 x = np.arange(40 * 256, dtype=np.float32).reshape(40, 256)
 batches = Batches(x, batch_size=8, seed=0)

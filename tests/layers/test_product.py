@@ -30,6 +30,7 @@ def blas(monkeypatch: pytest.MonkeyPatch) -> None:
     given_out=st.booleans(),
     wide=st.booleans(),
     cut=st.booleans(),
+    deep=st.booleans(),
 )
 def test_a_product_in_tiles_is_numpys(
     N: int,
@@ -39,6 +40,7 @@ def test_a_product_in_tiles_is_numpys(
     given_out: bool,
     wide: bool,
     cut: bool,
+    deep: bool,
 ) -> None:
     rng = np.random.default_rng(N * I + O)
     dtype = np.float64 if wide else np.float32
@@ -53,10 +55,12 @@ def test_a_product_in_tiles_is_numpys(
         if cut:
             patch.setattr(tiles, "LARGE", 1)
             patch.setattr(tiles, "MANY", 20)
+        if deep:
+            patch.setattr(tiles, "DEEP", 1)
         patch.setattr(tiles, "_cut", lambda *how: taken.append(1) or shares(*how))
         out = np.empty((N, O), dtype) if given_out else None
         z = product(a, b, out)
-    assert taken
+    assert taken or deep
     assert out is None or z is out
     np.testing.assert_allclose(z, a @ b, rtol=1e-11 if wide else 1e-4, atol=1e-12 if wide else 1e-4)
 
@@ -65,10 +69,18 @@ def test_a_product_in_tiles_is_numpys(
 @pytest.mark.parametrize("x_shape", [(9, 8), (5, 3, 8)])
 @pytest.mark.parametrize("least", [None, 0.0, -0.5])
 @pytest.mark.parametrize("biased", [True, False])
+@pytest.mark.parametrize("deep", [True, False])
 def test_an_affine_map_never_falls_below_its_least(
-    hand: bool, x_shape: tuple[int, ...], least: float | None, biased: bool, monkeypatch: pytest.MonkeyPatch
+    hand: bool,
+    x_shape: tuple[int, ...],
+    least: float | None,
+    biased: bool,
+    deep: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     rng = np.random.default_rng(5)
+    if deep:
+        monkeypatch.setattr(tiles, "DEEP", 1)
     monkeypatch.setattr(tiles, "at_hand", lambda: hand)
     monkeypatch.setattr(module, "TILED", 1)
     x, W, bias = rng.normal(size=x_shape), rng.normal(size=(8, 21)), rng.normal(size=21) if biased else None
@@ -76,7 +88,7 @@ def test_an_affine_map_never_falls_below_its_least(
     np.testing.assert_allclose(module.affine(x, W, bias, least), expected, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("shape", [(32, 784, 512), (300, 70, 500), (700, 64, 300)])
+@pytest.mark.parametrize("shape", [(32, 784, 512), (32, 2500, 512), (300, 70, 500), (700, 64, 300)])
 @pytest.mark.parametrize("turned", ["neither", "a", "b"])
 def test_no_bit_of_a_product_in_tiles_depends_on_the_number_of_threads(
     shape: tuple[int, int, int], turned: str, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from minibatch.memory import aligned
 from minibatch.noise.training.affine import Affine
-from minibatch.noise.training.lazy import kernels
 from minibatch.noise.training.samples import Samples
 from minibatch.typing import Array
 
@@ -47,7 +47,7 @@ class Kept:
         if memory is None:
             if len(self._memory) > 100:  # batches of many sizes
                 self._memory.clear()
-            memory = self._memory[key] = kernels().aligned(array.shape, array.dtype)
+            memory = self._memory[key] = aligned(array.shape, array.dtype)
         memory[...] = array
         return memory
 

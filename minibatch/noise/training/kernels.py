@@ -15,6 +15,7 @@ import numpy as np
 
 from minibatch import compiling
 from minibatch.compiling import P, T
+from minibatch.memory import aligned
 from minibatch.noise.training.tiles import ROWS, tile_product, width
 from minibatch.typing import Array
 
@@ -253,13 +254,6 @@ def statistics(total: Array) -> tuple[float, float, float, float, float, float]:
         along2 += total[1, i] * total[1, i]
     mean_kept, variance_kept = mean_and_variance(total[2])
     return norm2, along, along2, mean_and_variance(total[1])[1], mean_kept, variance_kept
-
-
-def aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    """Return memory that begins at a cache line, where the processor's widest loads are fast."""
-    raw = np.empty(int(np.prod(shape)) * dtype.itemsize + 64, np.uint8)
-    start = -raw.ctypes.data % 64
-    return raw[start : start + int(np.prod(shape)) * dtype.itemsize].view(dtype).reshape(shape)
 
 
 def memory_of(N: int, U: int, V: int, pieces: int, dtype: np.dtype[Any]) -> tuple[Array, Array, Array]:

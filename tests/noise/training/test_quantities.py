@@ -421,11 +421,6 @@ def test_the_mean_and_the_variance_of_few_numbers() -> None:
         np.testing.assert_array_equal(f(values[:1]), (values[0], np.nan))
 
 
-def test_memory_begins_at_a_cache_line() -> None:
-    for shape in ((1,), (3, 5), (7, 64)):
-        assert kernels.aligned(shape, np.dtype(np.float32)).ctypes.data % 64 == 0
-
-
 def test_rounding_leaves_no_variance_below_zero() -> None:
     g = np.full(4, 100.0, np.float32)
     assert elementwise.signal_sums(g**2 - np.float32(0.01), g, 2)[0] == pytest.approx(4 * 1e4 / 1e-5, rel=1e-3)
