@@ -448,3 +448,47 @@ def test_regularizers_reach_their_weights() -> None:
 
 def test_the_other_names() -> None:
     assert (L.Convolution1D, L.Convolution2D, L.SeparableConvolution2D) == (L.Conv1D, L.Conv2D, L.SeparableConv2D)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("loops", [True, False])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: L.Conv2D(16, 3, padding="same"),
+        lambda: L.Conv2D(20, 3),
+        lambda: L.Conv2D(5, 3, strides=2),
+        lambda: L.Conv2D(96, 3),
+        lambda: L.Conv2D(16, 2, groups=2),
+        lambda: L.MaxPooling2D(),
+        lambda: L.MaxPooling2D(3, strides=1, padding="same"),
+    ],
+)
+def test_a_gradient_goes_through_the_relu_below_at_once(
+    make: Any, loops: bool, dtype: Any, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not loops:
+        monkeypatch.setattr(correlation.tiles, "at_hand", lambda: False)
+    mb.config.set_floatx(np.dtype(dtype).name)
+    try:
+        layer = make()
+        u = rng.normal(size=(3, 10, 9, 16)).astype(dtype)
+        u[0, 2:4, 3] = 0  # not above
+        x = np.maximum(u, 0)
+        layer.ensure_built(x.shape[1:])
+        y, cache = layer.forward(x, training=True)
+        dy = rng.normal(size=y.shape).astype(dtype)
+        if isinstance(layer, L.Conv2D):
+            cache = cache[0]  # of the linear half
+            apart = layer.linear_backward(dy, cache) * (u > 0)
+        else:
+            apart = layer.backward(dy, cache) * (u > 0)
+        gradients = [weight.gradient.copy() for weight in layer.weights]
+        for weight in layer.weights:
+            weight.gradient.fill(np.nan)
+        close = 1e-4 if dtype == np.float32 else 1e-12
+        np.testing.assert_allclose(layer.backward_above(dy, cache, 0.0), apart, rtol=close, atol=close)
+        for weight, gradient in zip(layer.weights, gradients, strict=True):
+            np.testing.assert_array_equal(weight.gradient, gradient)
+    finally:
+        mb.config.set_floatx("float32")

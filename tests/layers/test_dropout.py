@@ -103,11 +103,32 @@ def test_a_large_batch_on_several_threads(threads: int, monkeypatch: pytest.Monk
     assert_same_bits(layers[1].backward(np.ones_like(x), kept), kept * np.float32(1 / 0.7))
 
 
-def test_a_coin_is_compared_in_float32() -> None:
-    """A rate between two float32 numbers is rounded to one of them, and a draw that is equal to it is kept."""
-    draws = np.random.default_rng(0).random(2000, dtype=np.float32)
-    for rate in (float(draws[7]), math.nextafter(float(draws[7]), 1), float(draws[7]) + 2**-25):
-        layer = mb.layers.Dropout(rate, seed=0)
-        with in_one_pass():
-            _, kept = layer.forward(np.ones((2, 1000), np.float32), training=True)
-        np.testing.assert_array_equal(kept.ravel(), draws >= np.float32(rate))
+class EachNumberOnce:
+    """A generator whose draws of 16 bits are all there are, and whose other draws are one number."""
+
+    def __init__(self, other: float) -> None:
+        self.other = other
+
+    def integers(self, low: int, high: int, size: int, dtype: type) -> np.ndarray:
+        assert (low, high, dtype) == (0, 1 << 64, np.uint64)
+        return np.arange(1 << 16, dtype=np.uint16).view(np.uint64)[:size]
+
+    def random(self, size: int) -> np.ndarray:
+        return np.full(size, self.other)
+
+
+@given(rate=RATES)
+def test_a_coin_falls_as_often_as_the_rate_says(rate: float) -> None:
+    """The number of coins that fall, of all there are, is 65,536 rate: rounded up or down by a second draw."""
+    layer = mb.layers.Dropout(rate)
+    place = rate * (1 << 16)
+    for other in (0.0, math.nextafter(place % 1, 0), place % 1, math.nextafter(1, 0)):
+        layer.generator = EachNumberOnce(other)
+        dropped = (1 << 16) - int(layer._toss(1 << 16).sum())
+        assert dropped == math.floor(place) + (other < place % 1)
+
+
+@pytest.mark.parametrize("n", [1, 3, 4, 7, 1000])
+def test_any_number_of_coins(n: int) -> None:
+    layer = mb.layers.Dropout(0.5, seed=0)
+    assert layer._toss(n).shape == (n,)
