@@ -13,6 +13,8 @@ from minibatch.typing import Array
 #: Arrays of so many bytes and more. Smaller ones stay in the processor's cache from one of NumPy's passes to the
 #: next, and a process that has no others need not load Numba.
 LARGE = memory.LARGE
+#: Threads share them in pieces of so many numbers, 10 us and more of work.
+PIECE = 1 << 15
 
 
 def take(*arrays: Array) -> bool:

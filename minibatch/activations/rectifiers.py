@@ -11,7 +11,7 @@ from minibatch import memory, passes
 from minibatch.activations.activation import activation
 from minibatch.activations.erf import erf
 from minibatch.activations.squashing import hard_sigmoid, sigmoid, tanh
-from minibatch.parallel import elementwise
+from minibatch.parallel import elementwise, together
 from minibatch.typing import Array
 
 
@@ -67,7 +67,7 @@ def _(
         if dy.shape == z.shape and passes.take(dy, z):
             from minibatch.activations.passes import relu_gradient
 
-            elementwise(relu_gradient, dy.reshape(-1), z.reshape(-1), dz.reshape(-1))
+            together(relu_gradient, (dz.size, passes.PIECE), dy.reshape(-1), z.reshape(-1), dz.reshape(-1))
             return dz
         elementwise(lambda dy, z, dz: np.multiply(dy, z > 0, out=dz), dy, z, dz)
         return dz

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from minibatch import memory, passes
 from minibatch.layers.layer import Cache
 from minibatch.layers.noise import RandomLayer, fraction
-from minibatch.parallel import elementwise
+from minibatch.parallel import together
 from minibatch.typing import Array
 
 #: Of a coin's throw.
@@ -81,8 +81,8 @@ class Dropout(RandomLayer):
             from minibatch.layers.passes import of_kept
 
             y = memory.empty(x.shape, x.dtype)
-            rows = (x.reshape(-1), kept.reshape(-1), y.reshape(-1))
-            elementwise(lambda x, kept, y: of_kept(x, kept, self._scale(x), y), *rows)
+            cut = x.size, passes.PIECE
+            together(of_kept, cut, x.reshape(-1), kept.reshape(-1), self._scale(x), y.reshape(-1))
             return y
         y = np.multiply(x, kept, out=memory.like(x))
         if self.rate < 1:

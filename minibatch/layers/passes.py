@@ -1,7 +1,7 @@
-"""The compiled loops of max pooling and dropout: each reads and writes its arrays once.
+"""The compiled loops of max pooling and dropout: each reads and writes its arrays once, several pieces at a time.
 
 Importing this module imports Numba. The formulas are where the loops are used, in ``pooling`` and ``dropout``, and
-the tests hold them equal bit for bit. Arrays come as one row of numbers each. Places in a row are counted without a
+the tests hold them equal bit for bit. Places in a row are counted without a
 sign: of a signed one Numba asks in the innermost loop whether it is negative, and so counted from the end.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from minibatch.board import Board, Cut, share, this
 from minibatch.compiling import compiled
 from minibatch.layers.pooling import NOBODY
 from minibatch.typing import Array
@@ -26,16 +27,23 @@ Bools = npt.NDArray[np.bool_]
 
 @compiled
 def largest(
-    x: Array,
+    board: Board,
+    cut: Cut,
+    images: Array,
     strides: tuple[int, int, int],
     offsets: Offsets,
-    positions: tuple[int, int, int],
-    C: int,
-    y: Array,
-    winners: Bytes,
+    maps: Array,
+    places: Bytes,
+    start: int,
+    stop: int,
 ) -> None:
-    """Write the largest entry of each window and channel, (N, OH, OW, C), and which of them it is."""
-    (N, OH, OW), (image, row, step) = positions, strides
+    """Write into maps (N, OH, OW, C) the largest entry of each window, and into places which of them it is."""
+    if start < 0:
+        share(board, cut, this(largest, (board, cut, images, strides, offsets, maps, places)))
+        return
+    few = maps[start:stop]
+    (N, OH, OW, C), (image, row, step) = few.shape, strides
+    x, y, winners = images[start:stop].reshape(-1), few.reshape(-1), places[start:stop].reshape(-1)
     nobody, channels, last = np.uint8(NOBODY), np.uintp(C), len(offsets) - 1
     for n in range(N):
         # Four at a time, so that a window of 2 x 2 is done at once; one that comes twice wins no second time.
@@ -46,9 +54,9 @@ def largest(
             to = np.uintp(n * OH * OW) * channels
             for p in range(OH):
                 for q in range(OW):
-                    start = np.uintp(n * image + p * row + q * step)
+                    at = np.uintp(n * image + p * row + q * step)
                     for c in range(channels):
-                        entry = x[start + x_0 + c]
+                        entry = x[at + x_0 + c]
                         if k == 0:
                             most, winner = entry, k_0
                         else:
@@ -57,17 +65,17 @@ def largest(
                                 most, winner = entry, k_0
                         if entry != entry:  # what is no number stays: nothing is larger
                             most, winner = entry, nobody
-                        entry = x[start + x_1 + c]
+                        entry = x[at + x_1 + c]
                         if entry > most:
                             most, winner = entry, k_1
                         if entry != entry:
                             most, winner = entry, nobody
-                        entry = x[start + x_2 + c]
+                        entry = x[at + x_2 + c]
                         if entry > most:
                             most, winner = entry, k_2
                         if entry != entry:
                             most, winner = entry, nobody
-                        entry = x[start + x_3 + c]
+                        entry = x[at + x_3 + c]
                         if entry > most:
                             most, winner = entry, k_3
                         if entry != entry:
@@ -78,27 +86,40 @@ def largest(
 
 @compiled
 def to_the_largest(
-    dy: Array,
-    winners: Bytes,
+    board: Board,
+    cut: Cut,
+    errors: Array,
+    places: Bytes,
     strides: tuple[int, int, int],
     offsets: Offsets,
-    positions: tuple[int, int, int],
-    C: int,
+    covers: bool,
     apart: bool,
-    dx: Array,
+    images: Array,
+    start: int,
+    stop: int,
 ) -> None:
-    """Write dx, or where windows are not ``apart`` add to it: dy at each winner, dy times 0 at the other entries.
+    """Write dx into images: dy, the errors (N, OH, OW, C), at each winner, dy times 0 at the other entries.
 
-    From the last position to the first, so that what a pixel gets is added up in the order of its window's entries.
+    Where windows are not ``apart`` it is added up, from the last position to the first, so that what a pixel gets
+    comes in the order of its window's entries. Together the windows see each pixel, or do not ``cover`` them.
     """
-    (N, OH, OW), (image, row, step) = positions, strides
+    if start < 0:
+        share(
+            board, cut, this(to_the_largest, (board, cut, errors, places, strides, offsets, covers, apart, images))
+        )
+        return
+    few = errors[start:stop]
+    (N, OH, OW, C), (image, row, step) = few.shape, strides
+    dy, winners, dx = few.reshape(-1), places[start:stop].reshape(-1), images[start:stop].reshape(-1)
     one, zero, channels = dy.dtype.type(1), dy.dtype.type(0), np.uintp(C)
+    if not (covers and apart):
+        dx[:] = zero
     for n in range(N):
         for p in range(OH - 1, -1, -1):
             for q in range(OW - 1, -1, -1):
-                start, at = n * image + p * row + q * step, np.uintp((n * OH + p) * OW + q) * channels
+                first, at = n * image + p * row + q * step, np.uintp((n * OH + p) * OW + q) * channels
                 for k in range(len(offsets)):
-                    to, winner = np.uintp(start + offsets[k]), np.uint8(k)
+                    to, winner = np.uintp(first + offsets[k]), np.uint8(k)
                     if apart:
                         for c in range(channels):
                             dx[to + c] = dy[at + c] * (one if winners[at + c] == winner else zero)
@@ -111,8 +132,12 @@ def to_the_largest(
 
 
 @compiled
-def of_kept(x: Array, kept: Bools, scale: float, y: Array) -> None:
-    """Write y = x kept scale."""
+def of_kept(board: Board, cut: Cut, x: Array, kept: Bools, scale: float, y: Array, start: int, stop: int) -> None:
+    """Write y = x kept scale, of three rows of numbers."""
+    if start < 0:
+        share(board, cut, this(of_kept, (board, cut, x, kept, scale, y)))
+        return
     one, zero = x.dtype.type(1), x.dtype.type(0)
-    for i in range(len(x)):
-        y[i] = x[i] * (one if kept[i] else zero) * scale
+    few, these, to = x[start:stop], kept[start:stop], y[start:stop]
+    for i in range(len(few)):
+        to[i] = few[i] * (one if these[i] else zero) * scale

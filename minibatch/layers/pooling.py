@@ -10,7 +10,7 @@ import numpy as np
 from minibatch import memory, passes
 from minibatch.layers.layer import Cache, Layer, one_of
 from minibatch.layers.window import Window, blocks, channels_last, integers, layout, window_over
-from minibatch.parallel import each, elementwise
+from minibatch.parallel import PARTS, each, elementwise, together
 from minibatch.typing import Array, IntOrPair
 
 #: The winner of a window in which an entry is no number: none. Windows of so many entries are left to NumPy.
@@ -125,31 +125,22 @@ class MaxPooling(Pooling):
         from minibatch.layers.passes import largest
 
         winners = memory.empty(y.shape, np.uint8)
-        strides, offsets = layout(self.window, y.shape[-1])
-
-        def write(few: slice) -> None:
-            to = y[few]
-            rows = to.reshape(-1), winners[few].reshape(-1)
-            largest(padded[few].reshape(-1), strides, offsets, to.shape[:3], to.shape[3], *rows)
-
-        each(write, blocks(len(y), padded[:1].nbytes))
+        cut = len(y), _few(len(y))
+        together(largest, cut, padded, *layout(self.window, y.shape[-1]), y, winners)
         return winners
 
     def _send_back_in_one_pass(self, dy: Array, winners: Array, dx: Array) -> None:
         """Write dx for dy and what ``_pool_in_one_pass`` returned."""
         from minibatch.layers.passes import to_the_largest
 
-        apart = self.window.apart
-        strides, offsets = layout(self.window, dy.shape[-1])
+        window, cut = self.window, (len(dy), _few(len(dy)))
+        how = *layout(window, dy.shape[-1]), window.covers, window.apart
+        together(to_the_largest, cut, dy, winners, *how, dx)
 
-        def write(few: slice) -> None:
-            d, to = dy[few], dx[few]
-            if not self.window.covers:
-                to.fill(0)
-            rows = d.reshape(-1), winners[few].reshape(-1)
-            to_the_largest(*rows, strides, offsets, d.shape[:3], d.shape[3], apart, to.reshape(-1))
 
-        each(write, blocks(len(dy), dx[:1].nbytes))
+def _few(N: int) -> int:
+    """Return how many images a piece has."""
+    return max(1, -(-N // PARTS))
 
 
 class AveragePooling(Pooling):
