@@ -114,9 +114,10 @@ def test_with_the_activation_known_the_loss_is_the_same(
     p = mb.activations.get(loss.absorbs).function(z)
     w = rng.uniform(0, 3, len(y)) if weighted else None
     value, gradient = loss.of_batch(y, z, w)
-    assert loss.of_batch(y, z, w, p)[0] == pytest.approx(value, rel=2e-6, abs=1e-6)
-    assert loss.value(y, z, w, p) == pytest.approx(value, rel=2e-6, abs=1e-6)
-    np.testing.assert_allclose(loss.of_batch(y, z, w, p)[1], gradient, rtol=1e-5, atol=1e-6)
+    for informed in (loss, loss.on_logits()):
+        assert informed.of_batch(y, z, w, p)[0] == pytest.approx(value, rel=2e-6, abs=1e-6)
+        assert informed.value(y, z, w, p) == pytest.approx(value, rel=2e-6, abs=1e-6)
+        np.testing.assert_allclose(informed.of_batch(y, z, w, p)[1], gradient, rtol=1e-5, atol=1e-6)
 
 
 @settings(deadline=None)
@@ -134,12 +135,12 @@ def test_the_loops_of_sparse_crossentropy_are_its_formulas(
     z = (rng.normal(size=(N, K)) * size).astype(np.float64 if wide else np.float32)
     y = rng.integers(K, size=N)
     p = mb.activations.softmax(z)
-    loss = mb.losses.SparseCategoricalCrossentropy(from_logits=True, reduction=reduction)
+    loss = mb.losses.SparseCategoricalCrossentropy(reduction=reduction).on_logits()
     value, gradient = Loss.of_batch(loss, y, z, None, p)
     dz = np.empty_like(z)
     close = 1e-12 if wide else 2e-6
     assert losses_kernels.nats(y, p, z) / N == pytest.approx(value, rel=close, abs=close)
-    assert losses_kernels.nats_and_gradient(y, p, z, N, dz) / N == pytest.approx(value, rel=close, abs=close)
+    assert losses_kernels.nats_and_gradient(y, p, z, dz) / N == pytest.approx(value, rel=close, abs=close)
     np.testing.assert_array_equal(dz, gradient)
     assert loss.of_batch(y, z, None, p)[0] == pytest.approx(value, rel=close, abs=close)
     assert loss.value(y, z, None, p) == pytest.approx(value, rel=close, abs=close)
@@ -149,9 +150,8 @@ def test_the_loops_of_sparse_crossentropy_are_its_formulas(
 def test_what_is_no_number_shows_in_the_loss() -> None:
     z = np.array([[np.nan, 0.0], [1.0, 0.0]])
     p = mb.activations.softmax(z)
-    value, gradient = mb.losses.SparseCategoricalCrossentropy(from_logits=True).of_batch(
-        np.zeros(2, int), z, None, p
-    )
+    loss = mb.losses.SparseCategoricalCrossentropy().on_logits()
+    value, gradient = loss.of_batch(np.zeros(2, int), z, None, p)
     assert np.isnan(value)
     assert np.isnan(gradient[0]).all()
     assert np.isfinite(gradient[1]).all()
@@ -165,11 +165,26 @@ def test_a_loss_derived_from_one_with_loops_has_its_own_formulas() -> None:
 
     z, y = np.array([[1.0, 0.0], [0.0, 3.0]]), np.array([0, 0])
     p = mb.activations.softmax(z)
-    once = mb.losses.SparseCategoricalCrossentropy(from_logits=True)
-    twice = Doubled(from_logits=True)
+    once, twice = mb.losses.SparseCategoricalCrossentropy().on_logits(), Doubled().on_logits()
     assert twice.value(y, z, None, p) == pytest.approx(2 * once.value(y, z, None, p))
     assert twice.of_batch(y, z, None, p)[0] == pytest.approx(2 * once.of_batch(y, z, None, p)[0])
     np.testing.assert_allclose(twice.of_batch(y, z, None, p)[1], 2 * once.of_batch(y, z, None, p)[1])
+
+
+@pytest.mark.parametrize("options", [{"reduction": "sum"}, {"reduction": "none"}, {"ignore_class": 0}])
+def test_what_is_no_plain_mean_is_not_taken_for_one(options: dict[str, object], rng: np.random.Generator) -> None:
+    z, y = rng.normal(size=(5, 3)), np.array([0, 1, 2, 0, 1])
+    p = mb.activations.softmax(z)
+    loss = mb.losses.SparseCategoricalCrossentropy(**options)
+    expected, gradient = mb.losses.SparseCategoricalCrossentropy(from_logits=True, **options).of_batch(y, z)
+    # What was said of it before it was asked for is what counts.
+    later = mb.losses.SparseCategoricalCrossentropy()
+    vars(later).update(options)
+    for informed in (loss.on_logits(), later.on_logits()):
+        assert informed.value(y, z, None, p) == pytest.approx(expected)
+        assert informed.values_by(5, y, z, None, p) == pytest.approx([expected])
+        assert informed.of_batch(y, z, None, p)[0] == pytest.approx(expected)
+        np.testing.assert_allclose(informed.of_batch(y, z, None, p)[1], gradient)
 
 
 @CASES

@@ -31,13 +31,12 @@ def _loops() -> Any:
     return None if PLAIN else dense_kernels
 
 
-def _small(a: Array, b: Array, out: Array | None = None) -> bool:
-    """Return whether a (N, I) and b (I, O) are too small for any way of multiplying them but BLAS, at once.
+def _small(x: Array, W: Array) -> bool:
+    """Return whether rows x (N, I) or (N, O) go with W (I, O) in products too small for any way but BLAS, at once.
 
     ``product`` finds the same, but asks more than such a product costs.
     """
-    fits = a.ndim == 2 and a.size * b.shape[1] < TILED and a.dtype == b.dtype
-    return fits if out is None else fits and out.dtype == a.dtype and out.flags.c_contiguous
+    return x.ndim == 2 and len(x) * W.size < TILED
 
 
 class Dense(ActivatedLayer):
@@ -111,45 +110,51 @@ class Dense(ActivatedLayer):
     def linear_above(self, x: Array, least: float | None) -> tuple[Array, Cache]:
         W, b = self.kernel.value, self.bias.value if self.use_bias else None
         # Both ways give the same bits; so Numba, if it is not there, is not loaded for this.
-        if b is None or "numba" not in sys.modules or not _small(x, W) or _loops() is None:
+        fits = b is not None and "numba" in sys.modules and _small(x, W) and x.dtype == W.dtype
+        loops = _loops() if fits else None
+        if loops is None:
             return affine(x, W, b, least), x
         z = x.dot(W)
-        _loops().add_bias(z, b, -math.inf if least is None else least)
+        loops.add_bias(z, b, -math.inf if least is None else least)
         return z, x
 
     def linear_softmax(self, x: Array, training: bool) -> tuple[Array, Array, Cache]:
         W = self.kernel.value
         fits = self.use_bias and self.units <= SHORT and x.ndim == 2 and x.dtype == W.dtype
-        if not (fits and (training or len(x) >= MANY)) or _loops() is None:
+        loops = _loops() if fits and (training or len(x) >= MANY) else None
+        if loops is None:
             z = self.linear(x, training)[0]
             return softmax.function(z), z, x
-        z = product(x, W)
-        y = np.empty_like(z)
-        _loops().add_bias_softmax(z, self.bias.value, y)
+        z = x.dot(W) if _small(x, W) else product(x, W)
+        y = z.copy()  # of a few numbers in less time than np.empty_like
+        loops.add_bias_softmax(z, self.bias.value, y)
         return y, z, x
 
     def activation_backward(self, dy: Array, z: Array, y: Array) -> Array:
         least = self.activation.floor
-        same = dy.dtype == y.dtype == self.kernel.value.dtype and dy.shape == y.shape
-        fits = same and dy.ndim == 2 and dy.flags.c_contiguous
-        if least is None or not fits or dy.nbytes >= memory.LARGE or _loops() is None:
+        fits = least is not None and dy.ndim == 2 and dy.nbytes < memory.LARGE and dy.flags.c_contiguous
+        fits = fits and dy.shape == y.shape and dy.dtype == y.dtype == self.kernel.value.dtype
+        loops = _loops() if fits else None
+        if loops is None:
             return super().activation_backward(dy, z, y)
         dz = np.empty_like(dy)
-        _loops().above(dy, y, least, dz)
+        loops.above(dy, y, least, dz)
         return dz
 
     def linear_backward(self, dz: Array, cache: Cache) -> Array:
         self.weights_backward(dz, cache)
-        WT = self.kernel.value.T
-        return dz.dot(WT) if _small(dz, WT) else product(dz, WT)
+        W = self.kernel.value
+        return dz.dot(W.T) if _small(dz, W) else product(dz, W.T)
 
     def weights_backward(self, dy: Array, cache: Cache) -> None:
         x, dz = cache, dy
         dW = self.kernel.gradient
-        if _small(x, dz, dW) and len(x) > 1 and dz.flags.c_contiguous and _loops() is not None:
+        fits = _small(x, dW) and len(x) > 1 and x.dtype == dz.dtype == dW.dtype
+        loops = _loops() if fits and dz.flags.c_contiguous and dW.flags.c_contiguous else None
+        if loops is not None:
             x.T.dot(dz, dW)
             if self.use_bias:
-                _loops().sum_of_rows(dz, self.bias.gradient)
+                loops.sum_of_rows(dz, self.bias.gradient)
             return
         rows, drows = _rows(x), _rows(dz)
         product(rows.T, drows, out=dW)

@@ -274,6 +274,11 @@ class ActivatedLayer(Layer):
             made = (vars(base)[promise] for base in classes[: down_to + 1] if promise in vars(base))
             setattr(cls, promise, next(made, False))
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name == "linear":  # put in place for this one layer: noted here, so that no pass has to ask
+            self.__dict__.update(owns_z=False, has_floor=False, has_softmax=False)
+
     def __init__(self, activation: Any = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.activation = activations.get(activation)
@@ -299,10 +304,10 @@ class ActivatedLayer(Layer):
 
     def forward(self, x: Array, training: bool = False) -> tuple[Array, Cache]:
         activation = self.activation
-        if self.has_floor and activation.floor is not None and "linear" not in vars(self):
+        if self.has_floor and activation.floor is not None:
             y, cache = self.linear_above(x, activation.floor)
             return y, (cache, y, y)  # the gradient may look at y in place of z: see Activation.floor
-        if self.has_softmax and activation is activations.softmax and "linear" not in vars(self):
+        if self.has_softmax and activation is activations.softmax:
             y, z, cache = self.linear_softmax(x, training)
             return y, (cache, z, y)
         z, cache = self.linear(x, training)

@@ -43,13 +43,13 @@ def nats_by(size: int, y: Array, p: Array, z: Array, totals: Array) -> None:
 
 
 @compiled
-def nats_and_gradient(y: Array, p: Array, z: Array, divisor: int, dz: Array) -> float:
-    """Return what ``nats`` does, and write (p - onehot(y)) / divisor, its gradient by z over that, into dz."""
+def nats_and_gradient(y: Array, p: Array, z: Array, dz: Array) -> float:
+    """Return what ``nats`` does, and write (p - onehot(y)) / N, its gradient by z over N, into dz."""
     N, K = p.shape
     for n in range(N):
         for k in range(K):
             dz[n, k] = p[n, k]
         dz[n, y[n]] -= 1
         for k in range(K):
-            dz[n, k] /= divisor
+            dz[n, k] /= N
     return nats(y, p, z)

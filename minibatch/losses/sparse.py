@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,9 @@ _ONE_HOT = " These look like one-hot rows: use loss='categorical_crossentropy', 
 
 #: The reductions that, without sample weights, are the mean over the batch.
 _MEANS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
+
+#: What the compiled loops take: class numbers as ``targets`` returns them, probabilities of these types.
+LABELS, FLOATS = np.dtype(np.intp), (np.dtype(np.float32), np.dtype(np.float64))
 
 
 @functools.cache
@@ -62,6 +65,8 @@ class SparseCategoricalCrossentropy(Crossentropy):
     """
 
     absorbs = "softmax"
+    #: Whether the loss of a batch without sample weights is one pass of a compiled loop (see ``kernels``).
+    _is_one_loop = False
 
     def __init__(
         self,
@@ -74,6 +79,12 @@ class SparseCategoricalCrossentropy(Crossentropy):
     ) -> None:
         super().__init__(from_logits, axis, reduction, name, dtype)
         self.ignore_class = ignore_class
+
+    def on_logits(self) -> Self:
+        other = super().on_logits()
+        own = type(self) is SparseCategoricalCrossentropy  # one derived from it may have formulas of its own
+        other._is_one_loop = own and self.ignore_class is None and self.reduction in _MEANS
+        return other
 
     def targets(self, y: npt.ArrayLike, output_shape: tuple[int, ...]) -> Array:
         given = self._numbers(y)
@@ -139,11 +150,12 @@ class SparseCategoricalCrossentropy(Crossentropy):
         sample_weight: Array | None = None,
         activated: Array | None = None,
     ) -> tuple[float, Array]:
-        if activated is None or not self._is_one_loop(y_true, y_pred, activated, sample_weight):
+        loops = self._loops_for(y_true, y_pred, activated, sample_weight)
+        if loops is None or activated is None:
             return super().of_batch(y_true, y_pred, sample_weight, activated)
-        gradient = np.empty_like(activated)
-        nats = _loops().nats_and_gradient(y_true, activated, y_pred, y_true.size, gradient)
-        return nats / y_true.size, gradient
+        gradient = activated.copy()  # of a few numbers in less time than np.empty_like
+        nats = loops.nats_and_gradient(y_true, activated, y_pred, gradient)
+        return nats / len(y_true), gradient
 
     def value(
         self,
@@ -152,10 +164,11 @@ class SparseCategoricalCrossentropy(Crossentropy):
         sample_weight: Array | None = None,
         activated: Array | None = None,
     ) -> float:
-        if activated is None or not self._is_one_loop(y_true, y_pred, activated, sample_weight):
+        loops = self._loops_for(y_true, y_pred, activated, sample_weight)
+        if loops is None:
             return super().value(y_true, y_pred, sample_weight, activated)
-        nats: float = _loops().nats(y_true, activated, y_pred)
-        return nats / y_true.size
+        nats: float = loops.nats(y_true, activated, y_pred)
+        return nats / len(y_true)
 
     def values_by(
         self,
@@ -165,30 +178,29 @@ class SparseCategoricalCrossentropy(Crossentropy):
         sample_weight: Array | None = None,
         activated: Array | None = None,
     ) -> list[float]:
-        if activated is None or not self._is_one_loop(y_true, y_pred, activated, sample_weight):
+        loops = self._loops_for(y_true, y_pred, activated, sample_weight)
+        if loops is None:
             return super().values_by(size, y_true, y_pred, sample_weight, activated)
         N = len(y_true)
         nats = np.empty(-(-N // size))
-        _loops().nats_by(size, y_true, activated, y_pred, nats)
+        loops.nats_by(size, y_true, activated, y_pred, nats)
         return [total / min(size, N - k * size) for k, total in enumerate(nats.tolist())]
 
-    def _is_one_loop(self, y: Array, z: Array, p: Array, sample_weight: Array | None) -> bool:
-        """Return whether the loss of a batch, by its logits, is one pass of a compiled loop (see ``kernels``)."""
-        return (
-            sample_weight is None
-            and type(self) is SparseCategoricalCrossentropy  # one derived from it may have formulas of its own
-            and self.from_logits
-            and self.ignore_class is None
-            and self.reduction in _MEANS
-            and p.dtype.char in "fd"
-            and p.dtype == z.dtype
+    def _loops_for(self, y: Array, z: Array, p: Array | None, sample_weight: Array | None) -> Any:
+        """Return the compiled loops if this loss is one pass of one, and they take these; None if not."""
+        fits = (
+            self._is_one_loop
+            and p is not None
+            and sample_weight is None
             and p.ndim == 2
+            and y.ndim == 1
+            and len(p) == len(y) > 0
             and p.shape == z.shape
-            and y.shape == p.shape[:1]
-            and y.dtype.kind in "iu"
-            and len(y) > 0
-            and _loops() is not None
+            and p.dtype == z.dtype
+            and p.dtype in FLOATS
+            and y.dtype == LABELS
         )
+        return _loops() if fits else None
 
     def gradient(self, y_true: Array, y_pred: Array) -> Array:
         index = self._index(y_true)

@@ -10,6 +10,7 @@ import numpy as np
 
 from minibatch import config
 from minibatch.losses.crossentropy import kind_of_targets
+from minibatch.losses.sparse import FLOATS, LABELS
 from minibatch.metrics.metric import paired, same_rank
 from minibatch.metrics.reduction import COUNTS, MeanMetricWrapper
 from minibatch.typing import Array
@@ -49,8 +50,9 @@ def _best_is_label(y_true: Any, y_pred: Any) -> Array:
 
 def _count_best(y_true: Any, y_pred: Any) -> tuple[int, int] | None:
     # What is counted is the same in either way; so Numba, if it is not there, is not loaded for this.
-    if "numba" in sys.modules and _is_one_loop(y_true, y_pred) and _loops() is not None:
-        return _loops().count_best(y_true, y_pred), len(y_true)
+    loops = _loops() if "numba" in sys.modules and _is_one_loop(y_true, y_pred) else None
+    if loops is not None:
+        return loops.count_best(y_true, y_pred), len(y_true)
     right = _best_is_label(y_true, y_pred)
     return (int(np.count_nonzero(right)), right.size) if right.ndim == 1 else None
 
@@ -59,12 +61,12 @@ def _is_one_loop(y: Any, p: Any) -> bool:
     """Return whether these are for a compiled loop: class numbers, and short rows. Long ones argmax is fast at."""
     return (
         type(y) is type(p) is np.ndarray
+        and y.ndim == 1
         and p.ndim == 2
-        and y.shape == p.shape[:1]
-        and p.shape[1] <= SHORT
-        and y.dtype == np.intp
-        and p.dtype.char in "fd"
-        and p.dtype.isnative
+        and len(y) == len(p)
+        and 0 < p.shape[1] <= SHORT
+        and y.dtype == LABELS
+        and p.dtype in FLOATS
     )
 
 

@@ -15,9 +15,15 @@ def count_best(y: Array, p: Array) -> int:
     N, K = p.shape
     count = 0
     for n in range(N):
-        best = 0
+        best, most, are_numbers = 0, p[n, 0], p[n, 0] == p[n, 0]
         for k in range(1, K):
-            if p[n, k] > p[n, best] or (p[n, k] != p[n, k] and p[n, best] == p[n, best]):
-                best = k
+            # Not a branch: the processor could not guess which way it goes, and to guess wrong costs more.
+            larger = p[n, k] > most
+            best, most = k if larger else best, p[n, k] if larger else most
+            are_numbers &= p[n, k] == p[n, k]
+        if not are_numbers:
+            best = 0
+            while p[n, best] == p[n, best]:
+                best += 1
         count += best == y[n]
     return count

@@ -84,6 +84,10 @@ class Average(Metric):
         self.total = self.count = 0.0
 
 
+#: Made once: ``int | float`` makes a union anew wherever it stands.
+_NUMBERS = (int, float)
+
+
 class Mean(Average):
     """The (weighted) mean of everything it was given: sum w v / sum w; 0 before the first value.
 
@@ -108,7 +112,7 @@ class Mean(Average):
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
         """Take in a number or an array, with a weight or an array of weights."""
-        if isinstance(values, float) and isinstance(sample_weight, int | float):
+        if isinstance(values, float) and isinstance(sample_weight, _NUMBERS):
             # The loss of a batch, at every step: no array is made for it.
             self.total += values * sample_weight
             self.count += sample_weight

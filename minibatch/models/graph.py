@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from minibatch.layers import Layer
+from minibatch.layers import ActivatedLayer, Layer
 from minibatch.layers.symbol import Symbol
 
 
@@ -64,6 +64,17 @@ class Graph:
             if visit.layer.weights or not values.isdisjoint(visit.sources):
                 values.add(visit.target)
         return frozenset(values)
+
+    @cached_property
+    def way_back(self) -> tuple[tuple[int, Visit, bool, bool], ...]:
+        """The visits, last first: the number of each; whether its dx leads to weights; if not, ``can_spare_dx``.
+
+        Looked up here once, not in every step. Known once the layers are built.
+        """
+        return tuple(
+            (k, visit, not self.behind_weights.isdisjoint(visit.sources), can_spare_dx(type(visit.layer)))
+            for k, visit in reversed(list(enumerate(self.visits)))
+        )
 
     @cached_property
     def last_uses(self) -> tuple[tuple[int, ...], ...]:
@@ -156,3 +167,10 @@ class Graph:
             tuple(s.name for s in outputs),
             len(place),
         )
+
+
+def can_spare_dx(kind: type[Layer]) -> bool:
+    """Return whether a class's ``weights_backward`` goes with its backward: is not older than that."""
+    backward = "linear_backward" if issubclass(kind, ActivatedLayer) else "backward"
+    first = next(vars(base) for base in kind.__mro__ if {"weights_backward", backward} & set(vars(base)))
+    return "weights_backward" in first

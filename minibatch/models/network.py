@@ -188,15 +188,17 @@ class Network:
 
     def forward(self, inputs: Sequence[Array], training: bool = False) -> tuple[list[Array], list[Cache]]:
         """Return (outputs, caches) for a batch of each input: what comes out, and what ``backward`` needs."""
-        values: list[Any] = [None] * self.graph.size
-        for place, value in zip(self.graph.inputs, inputs, strict=True):
-            values[place] = value
+        graph = self.graph
+        values: list[Any] = [None] * graph.size
+        # By number, here and in the steps' other loops: zip(strict=True) takes as long as a small layer's bias.
+        for i, place in enumerate(graph.inputs):
+            values[place] = inputs[i]
         caches = []
-        for visit in self.graph.visits:
+        for visit in graph.visits:
             x: Any = [values[i] for i in visit.sources] if visit.takes_list else values[visit.sources[0]]
             values[visit.target], cache = visit.layer.forward(x, training)
             caches.append(cache)
-        return [values[place] for place in self.graph.outputs], caches
+        return [values[place] for place in graph.outputs], caches
 
     def infer(self, inputs: Sequence[Array]) -> list[Array]:
         """Return the outputs for a batch in inference mode, keeping no cache, nor a value longer than needed."""
@@ -216,9 +218,14 @@ class Network:
         layer = self.graph.visits[k].layer if k >= 0 else None
         return layer.activation.name if isinstance(layer, ActivatedLayer) else None
 
-    def logits(self, output: int, caches: list[Cache]) -> Array:
-        """Return the input of the activation that an output ends in; only where there is one."""
-        _, z, _ = caches[self.graph.giving_outputs[output]]
+    def logits(self, output: int, activation: str, caches: list[Cache]) -> Array | None:
+        """Return the input of the activation that an output ends in, if it is this one."""
+        graph = self.graph
+        k = graph.giving_outputs[output]
+        layer = graph.visits[k].layer if k >= 0 else None
+        if not isinstance(layer, ActivatedLayer) or layer.activation.name != activation:
+            return None
+        _, z, _ = caches[k]
         logits: Array = z
         return logits
 
@@ -248,13 +255,12 @@ class Network:
         """
         graph = self.graph
         dvalues: list[Any] = [None] * graph.size
-        dlogits: list[Any] = [None] * graph.size
-        for place, gradient, at in zip(graph.outputs, gradients, at_logits, strict=True):
-            _add(dlogits if at else dvalues, place, gradient)
+        dlogits = dvalues.copy()
+        for i, place in enumerate(graph.outputs):
+            _add(dlogits if at_logits[i] else dvalues, place, gradients[i])
         visited: set[Layer] = set()
-        behind = None if by_inputs else graph.behind_weights
-        for visit, cache in zip(reversed(graph.visits), reversed(caches), strict=True):
-            layer, dy = visit.layer, dvalues[visit.target]
+        for k, visit, leads_to_weights, can_spare_dx in graph.way_back:
+            layer, cache, dy = visit.layer, caches[k], dvalues[visit.target]
             step: Callable[[Array, Cache], Any] = layer.backward
             if isinstance(layer, ActivatedLayer):
                 cache, z, y = cache
@@ -271,9 +277,9 @@ class Network:
             # A layer used twice writes its gradient twice: the sum is what counts.
             before = [w.gradient.copy() for w in layer.weights] if layer in visited else None
             dx: Any = None
-            if behind is None or not behind.isdisjoint(visit.sources):
+            if leads_to_weights or by_inputs:
                 dx = step(dy, cache)
-            elif _can_spare_dx(type(layer)):
+            elif can_spare_dx:
                 layer.weights_backward(dy, cache)
             else:
                 step(dy, cache)
@@ -301,18 +307,6 @@ class Network:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}, {len(self.layers)} layers>"
-
-
-#: By class, whether its ``weights_backward`` goes with its backward: is not older than that.
-_SPARES_DX: dict[type[Layer], bool] = {}
-
-
-def _can_spare_dx(kind: type[Layer]) -> bool:
-    if kind not in _SPARES_DX:
-        backward = "linear_backward" if issubclass(kind, ActivatedLayer) else "backward"
-        first = next(vars(base) for base in kind.__mro__ if {"weights_backward", backward} & set(vars(base)))
-        _SPARES_DX[kind] = "weights_backward" in first
-    return _SPARES_DX[kind]
 
 
 def _add(values: list[Any], place: int, part: Array | None) -> None:

@@ -66,13 +66,14 @@ class Head:
 
     def view(self, y_pred: Array, caches: list[Cache]) -> tuple[Any, Array]:
         """Return the loss to use and what to give it: logits or outputs."""
-        if self.on_logits:
-            return self._logit_loss, self.network.logits(self.output, caches)
-        return self.loss, y_pred
+        logits = self.logits(caches)
+        return (self.loss, y_pred) if logits is None else (self._logit_loss, logits)
 
     def logits(self, caches: list[Cache]) -> Array | None:
         """Return what the loss is computed from in place of the output; None if from the output."""
-        return self.network.logits(self.output, caches) if self.on_logits else None
+        if self.loss is None or self.loss.absorbs is None:
+            return None
+        return self.network.logits(self.output, self.loss.absorbs, caches)
 
     def value(self, y: Array, y_pred: Array, logits: Array | None, weights: Array | None) -> float:
         """Return the loss of a batch."""
@@ -207,17 +208,19 @@ class Objective:
         each: list[float] = []
         gradients: list[Array | None] = []
         at_logits: list[bool] = []
-        for head, y, output, w in zip(self.heads, ys, outputs, sample_weights, strict=True):
+        for head in self.heads:
+            i = head.output
             gradient, logits = None, head.logits(caches)
             if head.loss is not None:
-                value, gradient = head.differentiated(y, output, logits, w)
+                value, gradient = head.differentiated(ys[i], outputs[i], logits, sample_weights[i])
                 each.append(value)
                 if head.weight != 1:
                     gradient = gradient * head.weight
             gradients.append(gradient)
             at_logits.append(logits is not None)
         self.network.backward(gradients, caches, at_logits, watch, by_inputs=False)
-        self.add_penalty_gradient()
+        if self.regularized:
+            self.add_penalty_gradient()
         return self._total(each), each
 
     def differentiate_each(self, ys: Entries, outputs: Sequence[Array], caches: list[Cache], watch: Watch) -> None:
@@ -261,12 +264,13 @@ class Objective:
     ) -> None:
         """Take a batch into the running numbers."""
         self._take_losses(loss, each, len(outputs[0]))
-        for head, y, output, w in zip(self.heads, ys, outputs, sample_weights, strict=True):
+        for head in self.heads:
+            i = head.output
             for weighted, metric in head.metrics or ():
                 if weighted:
-                    metric.update_state(y, output, w)
+                    metric.update_state(ys[i], outputs[i], sample_weights[i])
                 else:
-                    metric.update_state(y, output)
+                    metric.update_state(ys[i], outputs[i])
 
     def update_by(
         self,

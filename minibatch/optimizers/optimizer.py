@@ -96,7 +96,6 @@ class Optimizer(Settings):
         self._plan: list[Stretch] = []
         self._pieces: list[tuple[int, slice]] = []
         self._slots: tuple[str, ...] = ()
-        self._in_order = True
         self._planned_for: tuple[Any, ...] = ()
 
     # The rule: what a subclass defines ----------------------------------------------------------------------
@@ -159,9 +158,7 @@ class Optimizer(Settings):
         ValueError
             As ``apply``.
         """
-        # A rule of the user's may draw random numbers, or count: it sees its blocks in order, one at a time.
-        self._in_order = not (getattr(self.update, "__module__", None) or "").startswith("minibatch.")
-        told = (self.slots, bool(self.weight_decay), self._exclude, bool(self.clipnorm))
+        told = self.slots, not self.weight_decay, self._exclude, not self.clipnorm
         key = (theta.size, theta.dtype, told, slices)
         if key == self._planned_for:
             return
@@ -193,6 +190,8 @@ class Optimizer(Settings):
         scales = self._scales(gradient)
         limit = self.clipvalue if self.clipvalue and self.clipvalue > 0 else None
         slots = [self.state[slot] for slot in self._slots]
+        # A rule of the user's may draw random numbers, or count: it sees its blocks in order, one at a time.
+        in_order = not (getattr(self.update, "__module__", None) or "").startswith("minibatch.")
 
         def move(piece: tuple[int, slice]) -> None:
             i, block = piece
@@ -209,11 +208,11 @@ class Optimizer(Settings):
             self.update(t, g, *[slot[block] for slot in slots], free)
 
         pieces = self._pieces
-        if theta.nbytes >= memory.LARGE and not (self._in_order or scales or limit):
+        if theta.nbytes >= memory.LARGE and not (in_order or scales or limit):
             vectors = [theta, gradient, *slots]
             left = {i for i, run in enumerate(self._plan) if run.decays or not self.sweep(*run.of(vectors))}
             pieces = [piece for piece in pieces if piece[0] in left] if len(left) < len(self._plan) else pieces
-        if self._in_order or len(pieces) < SHARED:
+        if in_order or len(pieces) < SHARED:
             for piece in pieces:
                 move(piece)
         else:

@@ -55,10 +55,10 @@ def shared_adam(
 
 @compiled
 def sgd(theta: Array, g: Array, rate: float, start: int, stop: int) -> None:
-    """Make plain SGD's step in place, from start to stop."""
-    t, g = theta[start:stop], g[start:stop]
+    """Make plain SGD's step in place, from start to stop; ``rate`` is rounded to theta's float type."""
+    t, g, step = theta[start:stop], g[start:stop], theta.dtype.type(rate)
     for i in range(t.size):
-        t[i] -= g[i] * rate
+        t[i] -= g[i] * step
 
 
 @compiled

@@ -75,14 +75,14 @@ class SGD(Optimizer):
     def _step(self, gradient: Array, theta: Array) -> None:
         # Of a small network's step what leads to the update costs ten times the update.
         options = self.momentum or self.weight_decay or self.clipnorm or self.clipvalue or self.global_clipnorm
-        other = options or self._in_order or type(self) is not SGD
+        other = options or type(self) is not SGD or getattr(self.update, "__func__", None) is not _UPDATE
         loop = None if other else _loop_for_few(theta, gradient)
         if loop is None:
             super()._step(gradient, theta)
             return
         self.rate = self.learning_rate
         for run in self._plan:
-            loop(theta, gradient, theta.dtype.type(self.rate), run.place.start, run.place.stop)
+            loop(theta, gradient, self.rate, run.place.start, run.place.stop)
 
     def sweep(self, theta: Array, g: Array, *slots: Array) -> bool:
         if not passes.take(theta, g, *slots):
@@ -96,6 +96,10 @@ class SGD(Optimizer):
         else:
             together(loops.shared_sgd, cut, theta, g, real(self.rate))
         return True
+
+
+#: The rule that the compiled loops are; what a user puts in its place is another one.
+_UPDATE = SGD.update
 
 
 def _loop_for_few(theta: Array, g: Array) -> Any:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import inspect
 import re
 from pathlib import Path
@@ -222,3 +223,18 @@ def test_a_linear_that_is_mixed_in_is_heeded(rng: np.random.Generator) -> None:
     alone = mb.layers.Dense(5, "relu", kernel_initializer="ones")
     alone.linear = lambda x, training: (3 * mb.layers.Dense.linear(alone, x, training)[0], x)
     np.testing.assert_allclose(alone(x), 3 * plain(x), rtol=1e-6)
+
+
+@pytest.mark.parametrize("activation", ["relu", "softmax", "tanh"])
+def test_a_linear_put_in_place_for_one_layer_promises_nothing(activation: str, rng: np.random.Generator) -> None:
+    x = rng.normal(size=(8, 5)).astype(np.float32)
+    alone, other = (mb.layers.Dense(5, activation, kernel_initializer="identity") for _ in range(2))
+    alone.linear = lambda x, training: (x, x)
+    kept = x.copy()
+    y, _ = alone.forward(x, training=True)
+    np.testing.assert_array_equal(x, kept)  # z is x itself: nothing is written over it
+    np.testing.assert_allclose(y, mb.activations.get(activation)(x), rtol=1e-6)
+    np.testing.assert_allclose(other(x), y, rtol=1e-6)
+    assert (other.owns_z, other.has_floor, other.has_softmax) == (True, True, True)
+    again = copy.deepcopy(alone)
+    np.testing.assert_array_equal(again.forward(x, training=True)[0], y)
