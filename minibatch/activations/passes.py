@@ -8,13 +8,13 @@ from minibatch.typing import Array
 
 
 @compiled
-def relu_gradient(board: Board, cut: Cut, dy: Array, z: Array, dz: Array, start: int, stop: int) -> None:
-    """Write dz = dy (z > 0), of three rows of numbers."""
+def above(board: Board, cut: Cut, dy: Array, z: Array, least: float, dz: Array, start: int, stop: int) -> None:
+    """Write dz = dy (z > least), of three rows of numbers: the gradient of ReLU, where ``least`` is 0."""
     if start < 0:
-        share(board, cut, this(relu_gradient, (board, cut, dy, z, dz)))
+        share(board, cut, this(above, (board, cut, dy, z, least, dz)))
         return
     one, zero = dy.dtype.type(1), dy.dtype.type(0)
     few, of, to = dy[start:stop], z[start:stop], dz[start:stop]
     for i in range(few.size):
         # A product, as in the formula: what is no number in dy, or infinite, is to be seen in dz everywhere.
-        to[i] = few[i] * (one if of[i] > 0 else zero)
+        to[i] = few[i] * (one if of[i] > least else zero)

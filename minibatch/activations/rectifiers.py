@@ -26,6 +26,18 @@ def _(dy: Array, z: Array, y: Array) -> Array:
     return dy
 
 
+def where_above(dy: Array, z: Array, least: float, dz: Array) -> Array:
+    """Write dz = dy (z > least), for large arrays of one shape; return it. It may be dy itself."""
+    if dy.shape == z.shape and passes.take(dy, z, dz):
+        from minibatch.activations.passes import above
+
+        rows = dy.reshape(-1), z.reshape(-1), z.dtype.type(least), dz.reshape(-1)
+        together(above, (dz.size, passes.PIECE), *rows)
+    else:
+        elementwise(lambda dy, z, dz: np.multiply(dy, z > least, out=dz), dy, z, dz)
+    return dz
+
+
 @activation
 def relu(z: Array, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0) -> Array:
     """y = max(z, 0) (Nair and Hinton 2010, eq. 3).
@@ -62,15 +74,7 @@ def _(
     threshold: float = 0.0,
 ) -> Array:
     if dy.nbytes >= memory.LARGE and not (negative_slope or threshold) and max_value is None:
-        # dy (z > 0), as below, for a large array: in memory that is kept, and in pieces.
-        dz = memory.empty(dy.shape, dy.dtype)
-        if dy.shape == z.shape and passes.take(dy, z):
-            from minibatch.activations.passes import relu_gradient
-
-            together(relu_gradient, (dz.size, passes.PIECE), dy.reshape(-1), z.reshape(-1), dz.reshape(-1))
-            return dz
-        elementwise(lambda dy, z, dz: np.multiply(dy, z > 0, out=dz), dy, z, dz)
-        return dz
+        return where_above(dy, z, 0.0, memory.empty(dy.shape, dy.dtype))
     above = z > threshold
     through = above if max_value is None else above & (z >= 0) & (z <= max_value)
     dz = dy * through

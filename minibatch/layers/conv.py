@@ -168,27 +168,20 @@ class Conv(Convolution):
 
     def _backward(self, dz: Array, cache: Cache, least: float | None) -> Array:
         self.weights_backward(dz, cache)
-        images, maps, W, window = self.as_images(cache), self.as_maps(dz), self._kernel(), self.window
-        dx = _beside(
-            [
-                input_gradient(maps[..., f], W[..., f], window)
-                if least is None
-                else input_gradient(maps[..., f], W[..., f], window, images[..., c], least)
-                for c, f in self._groups()
-            ]
-        )
-        return dx.reshape(cache.shape)
+        images, maps, W = self.as_images(cache), self.as_maps(dz), self._kernel()
+        parts = []
+        for c, f in self._groups():
+            seen = () if least is None else (images[..., c], least)
+            parts.append(input_gradient(maps[..., f], W[..., f], self.window, *seen))
+        return _beside(parts).reshape(cache.shape)
 
     def weights_backward(self, dy: Array, cache: Cache) -> None:
-        images, maps, window = self.as_images(cache), self.as_maps(dy), self.window
-        db = None if self.bias is None else self.bias.gradient
-        dW = _beside(
-            [
-                kernel_gradient(images[..., c], maps[..., f], window, None if db is None else db[f])
-                for c, f in self._groups()
-            ]
-        )
-        self.kernel.gradient[...] = dW.reshape(self.kernel.shape)
+        images, maps = self.as_images(cache), self.as_maps(dy)
+        parts = []
+        for c, f in self._groups():
+            db = None if self.bias is None else self.bias.gradient[f]
+            parts.append(kernel_gradient(images[..., c], maps[..., f], self.window, db))
+        self.kernel.gradient[...] = _beside(parts).reshape(self.kernel.shape)
 
     def per_sample_gradients(self, dy: Array, cache: Cache) -> list[Array | Outer]:
         images, maps, window = self.as_images(cache), self.as_maps(dy), self.window

@@ -17,10 +17,11 @@ from __future__ import annotations
 import numpy as np
 
 from minibatch import memory
+from minibatch.activations.rectifiers import where_above
 from minibatch.layers import patches, tiles, winograd
 from minibatch.layers.product import sum_of_rows
 from minibatch.layers.window import Window, blocks
-from minibatch.parallel import each, elementwise
+from minibatch.parallel import each
 from minibatch.typing import Array
 
 # The formulas, as they stand in a textbook -----------------------------------------------------------------------
@@ -105,9 +106,7 @@ def input_gradient(
     if seen is not None and gathers and winograd.suits(window, F, C) and tiles.take(dz, kernel, seen):
         return winograd.correlate_where(dz, _in_reverse(kernel), window.backward, seen, least)
     dx = (gather if gathers else scatter)(dz, kernel, window)
-    if seen is not None:
-        elementwise(lambda dx, seen: np.multiply(dx, seen > least, out=dx), dx, seen)
-    return dx
+    return dx if seen is None else where_above(dx, seen, least, dx)
 
 
 def scatter(dz: Array, kernel: Array, window: Window) -> Array:

@@ -124,6 +124,13 @@ class Layer:
         """
         self.backward(dy, cache)
 
+    def backward_above(self, dy: Array, cache: Cache, least: float) -> Array:
+        """Do what ``backward`` does; return dx where x is above ``least``, and 0 dx elsewhere.
+
+        If x is max(z, least), the output of a layer that ends in ReLU, that is the gradient by z.
+        """
+        raise TypeError(f"{type(self).__name__} has no backward_above(dy, cache, least).")
+
     def per_sample_gradients(self, dy: Array, cache: Cache) -> Sequence[Array | Outer]:
         """Return, for each trainable weight, an array (N, ...): row i is what sample i adds to the gradient.
 
@@ -249,19 +256,17 @@ class Layer:
 class ActivatedLayer(Layer):
     """A layer that ends in an activation: y = f(z), z = linear(x).
 
-    The two halves are apart so that a loss which takes logits can be given z: the gradient of cross-entropy by
-    the logits is p - y, exact where the gradient by p has a division by a probability near zero. Keras does the
-    same where it can see that a softmax comes last.
+    The two halves are apart so that a loss which takes logits can be given z, as in Keras: the gradient of
+    cross-entropy by the logits is p - y, exact where the one by p divides by a probability near zero.
 
     Subclasses define ``linear`` and ``linear_backward``; and, if they have weights, ``per_sample_gradients``, which
-    here takes what ``linear_backward`` takes, as does ``weights_backward``.
+    here takes what ``linear_backward`` takes, as do ``weights_backward`` and ``backward_above``.
     """
 
     #: Whether the z that ``linear`` returns is an array of its own, which the activation may write over: not x, nor
-    #: a part of the cache. A class that defines ``linear`` says so itself.
+    #: a part of the cache; whether a ``linear_above``, and a ``linear_softmax``, goes with it. A class that defines
+    #: ``linear`` says so itself.
     owns_z: ClassVar[bool] = False
-    #: Whether a ``linear_above``, and a ``linear_softmax``, goes with ``linear``. A class that defines ``linear``
-    #: says so itself.
     has_floor: ClassVar[bool] = False
     has_softmax: ClassVar[bool] = False
 
@@ -306,7 +311,7 @@ class ActivatedLayer(Layer):
         activation = self.activation
         if self.has_floor and activation.floor is not None:
             y, cache = self.linear_above(x, activation.floor)
-            return y, (cache, y, y)  # the gradient may look at y in place of z: see Activation.floor
+            return y, (cache, y, y)  # the gradient may look at y for z: see Activation.floor
         if self.has_softmax and activation is activations.softmax:
             y, z, cache = self.linear_softmax(x, training)
             return y, (cache, z, y)

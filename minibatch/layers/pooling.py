@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minibatch import memory, passes
+from minibatch.activations.rectifiers import where_above
 from minibatch.layers.layer import Cache, Layer, one_of
 from minibatch.layers.window import Window, blocks, channels_last, integers, layout, window_over
-from minibatch.parallel import PARTS, each, elementwise, together
+from minibatch.parallel import PARTS, each, together
 from minibatch.typing import Array, IntOrPair
 
 #: The winner of a window in which an entry is no number: none. Windows of so many entries are left to NumPy.
@@ -115,9 +116,7 @@ class MaxPooling(Pooling):
 
     def backward_above(self, dy: Array, cache: Cache, least: float) -> Array:
         # An entry that is passed on is its window's largest: whether it is above shows in y, which is smaller.
-        y = cache[1].reshape(dy.shape)
-        above = memory.empty(dy.shape, dy.dtype)
-        elementwise(lambda dy, y, above: np.multiply(dy, y > least, out=above), dy, y, above)
+        above = where_above(dy, cache[1].reshape(dy.shape), least, memory.empty(dy.shape, dy.dtype))
         return self.backward(above, cache)
 
     def _pool_in_one_pass(self, padded: Array, y: Array) -> Array:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, NamedTuple
 
 from minibatch.layers import ActivatedLayer, Layer
 from minibatch.layers.symbol import Symbol
@@ -22,6 +23,29 @@ class Visit:
     sources: tuple[int, ...]
     target: int
     takes_list: bool = False
+
+
+class Below(NamedTuple):
+    """What a layer that has a ``backward_above`` lies on, and the backward that this is a form of."""
+
+    layer: ActivatedLayer
+    backward: Any
+
+    @classmethod
+    def under(cls, layer: Layer, below: Layer | None) -> Below | None:
+        """Return that of a layer over another one; None if they have no such form together."""
+        kind = type(layer)
+        # One derived from the library's own may keep something else for its backward.
+        own = kind.__module__.startswith("minibatch.") and kind.backward_above is not Layer.backward_above
+        if not own or not isinstance(below, ActivatedLayer):
+            return None
+        return cls(below, kind.linear_backward if issubclass(kind, ActivatedLayer) else kind.backward)
+
+    def least(self, backward: Any) -> float | None:
+        """Return c, if the layer below ends in max(z, c), and nobody replaced its gradient or this backward."""
+        through = getattr(self.layer.activation_backward, "__func__", None)
+        own = through is ActivatedLayer.activation_backward and getattr(backward, "__func__", None) is self.backward
+        return self.layer.activation.floor if own else None
 
 
 @dataclass(frozen=True)
@@ -66,13 +90,21 @@ class Graph:
         return frozenset(values)
 
     @cached_property
-    def way_back(self) -> tuple[tuple[int, Visit, bool, bool], ...]:
-        """The visits, last first: the number of each; whether its dx leads to weights; if not, ``can_spare_dx``.
+    def way_back(self) -> tuple[tuple[int, Visit, bool, bool, Below | None], ...]:
+        """The visits, last first: what a backward pass would otherwise look up in every step.
 
-        Looked up here once, not in every step. Known once the layers are built.
+        The number of each; whether its dx leads to weights; if not, ``can_spare_dx``; and what is ``Below`` it.
+        Known once the layers are built.
         """
+        gives = {visit.target: visit.layer for visit in self.visits}
         return tuple(
-            (k, visit, not self.behind_weights.isdisjoint(visit.sources), can_spare_dx(type(visit.layer)))
+            (
+                k,
+                visit,
+                not self.behind_weights.isdisjoint(visit.sources),
+                can_spare_dx(type(visit.layer)),
+                None if visit.takes_list else Below.under(visit.layer, gives.get(visit.sources[0])),
+            )
             for k, visit in reversed(list(enumerate(self.visits)))
         )
 

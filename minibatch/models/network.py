@@ -259,7 +259,7 @@ class Network:
         for i, place in enumerate(graph.outputs):
             _add(dlogits if at_logits[i] else dvalues, place, gradients[i])
         visited: set[Layer] = set()
-        for k, visit, leads_to_weights, can_spare_dx in graph.way_back:
+        for k, visit, leads_to_weights, can_spare_dx, below in graph.way_back:
             layer, cache, dy = visit.layer, caches[k], dvalues[visit.target]
             step: Callable[[Array, Cache], Any] = layer.backward
             if isinstance(layer, ActivatedLayer):
@@ -277,8 +277,10 @@ class Network:
             # A layer used twice writes its gradient twice: the sum is what counts.
             before = [w.gradient.copy() for w in layer.weights] if layer in visited else None
             dx: Any = None
+            # The gradient by the layer's input; or, where it goes through the ReLU below at once, by that one's z.
+            least = None if below is None else below.least(step)
             if leads_to_weights or by_inputs:
-                dx = step(dy, cache)
+                dx = step(dy, cache) if least is None else layer.backward_above(dy, cache, least)
             elif can_spare_dx:
                 layer.weights_backward(dy, cache)
             else:
@@ -288,7 +290,7 @@ class Network:
                     weight.gradient += gradient
             visited.add(layer)
             if not visit.takes_list:
-                _add(dvalues, visit.sources[0], dx)
+                _add(dvalues if least is None else dlogits, visit.sources[0], dx)
             elif dx is not None:
                 for place, part in zip(visit.sources, dx, strict=True):
                     _add(dvalues, place, part)

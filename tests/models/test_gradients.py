@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minibatch as mb
+from minibatch.models.graph import Below
 
 L = mb.layers
 pytestmark = pytest.mark.usefixtures("float64")
@@ -135,3 +136,67 @@ def test_a_loss_told_to_expect_logits_after_a_softmax(loss: type[mb.losses.Loss]
     with pytest.warns(UserWarning, match="from_logits=True, but the model ends in softmax"):
         assert model.evaluate(x, targets, verbose=0) == expected
     check_model(model, x, targets)
+
+
+def convolutions() -> mb.Model:
+    """Return a network in which gradients go through a ReLU in every way there is."""
+    x = mb.Input((12, 12, 3))
+    y = mb.layers.Conv2D(16, 3, padding="same", activation="relu")(x)
+    twice = mb.layers.Conv2D(16, 3, padding="same", activation="relu")
+    y = twice(twice(y))
+    pooled = mb.layers.MaxPooling2D()(y)
+    bent = mb.layers.Activation("relu")(mb.layers.BatchNormalization()(y))
+    both = mb.layers.Add()([mb.layers.MaxPooling2D()(bent), mb.layers.Conv2D(16, 3, strides=2, padding="same")(y)])
+    both = mb.layers.Concatenate()([both, pooled])
+    smooth = mb.layers.Conv2D(16, 3, activation="tanh")(both)
+    return mb.Model(x, [mb.layers.Dense(1)(mb.layers.Flatten()(mb.layers.Conv2D(16, 2)(smooth))), smooth])
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("loops", [True, False])
+def test_a_gradient_through_the_relu_below_is_the_same(
+    loops: bool, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not loops:
+        monkeypatch.setattr("minibatch.layers.tiles.at_hand", lambda: False)
+    mb.utils.set_random_seed(0)
+    model = convolutions()
+    x, y = rng.normal(size=(5, 12, 12, 3)), [rng.normal(size=(5, 1)), rng.normal(size=(5, 4, 4, 16))]
+    seen: list[list[np.ndarray]] = [[], []]
+    asked = []
+    for k, least in enumerate((Below.least, lambda self, backward: None)):
+        monkeypatch.setattr(Below, "least", lambda *args, least=least: asked.append(least(*args)) or asked[-1])
+        outputs, caches = model.forward([x], training=True)
+        dy = [2 * (output - wanted) for output, wanted in zip(outputs, y, strict=True)]
+        dx = model.backward(dy, caches, [False, False], lambda layer, dz, cache, k=k: seen[k].append(dz))
+        seen[k] += [model.parameters.gradient.copy(), dx[0]]
+    assert asked.count(0.0) >= 4
+    for through, apart in zip(*seen, strict=True):
+        np.testing.assert_allclose(through, apart, rtol=1e-9, atol=1e-9)
+
+
+def test_a_backward_that_somebody_replaced_is_heeded(rng: np.random.Generator) -> None:
+    model = mb.Sequential([mb.Input((8, 8, 2)), *(mb.layers.Conv2D(16, 3, activation="relu") for _ in range(2))])
+    model.compile("sgd", "mse")
+    x, y = rng.normal(size=(3, 8, 8, 2)), rng.normal(size=(3, 4, 4, 16))
+    below, above = model.layers
+    expected = model.loss_and_gradient(x, y)[1]
+    for layer, name in ((above, "linear_backward"), (below, "activation_backward")):
+        called = []
+        own = getattr(layer, name)
+        setattr(layer, name, lambda *args, own=own, called=called: called.append(1) or own(*args))
+        np.testing.assert_allclose(model.loss_and_gradient(x, y)[1], expected, rtol=1e-4, atol=1e-5)
+        assert called
+        delattr(layer, name)
+
+
+def test_a_layer_of_ones_own_over_a_relu_is_asked_for_its_backward(rng: np.random.Generator) -> None:
+    class Mine(mb.layers.Conv2D):
+        def linear_backward(self, dz: np.ndarray, cache: object) -> np.ndarray:
+            return 0 * super().linear_backward(dz, cache)
+
+    lower = mb.layers.Conv2D(16, 3, activation="relu")
+    model = mb.Sequential([mb.Input((8, 8, 2)), lower, Mine(16, 3)])
+    model.compile("sgd", "mse")
+    model.loss_and_gradient(rng.normal(size=(3, 8, 8, 2)), rng.normal(size=(3, 4, 4, 16)))
+    assert not lower.kernel.gradient.any()
