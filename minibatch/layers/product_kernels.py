@@ -58,28 +58,21 @@ def partial_products(
     nothing: Array,
     here: kernels.Offsets,
     parts: Array,
-    lines: Array,
+    largest: Array,
     start: int,
     stop: int,
 ) -> None:
-    """Write for some rows of W after another what they add to x W, (N, F), into ``parts``.
-
-    It reads each few rows once, one number a line of the cache, before it multiplies: in the order in which they
-    lie the processor fetches them ahead, and in a product's order, a few columns of a row after another, it cannot.
-    """
+    """Write for some rows of W after another what they add to x W, (N, F), into ``parts``."""
     if start < 0:
-        share(board, cut, this(partial_products, (board, cut, x, W, nothing, here, parts, lines)))
+        share(board, cut, this(partial_products, (board, cut, x, W, nothing, here, parts, largest)))
         return
     (N, C), F = x.shape, W.shape[1]
-    part, pixels, line = parts[start // cut[1]], x.reshape(-1), 64 // x.itemsize
+    part, pixels = parts[start // cut[1]], x.reshape(-1)
     strides, positions, no_floor = (NIL, NIL, C), (ONE, ONE, N), x.dtype.type(-np.inf)
     for c in range(start, stop, DEPTH):
         few = W[c : min(c + DEPTH, stop)]
-        numbers = few.reshape(-1)
-        most = numbers[0]
-        for i in range(0, len(numbers), line):
-            most = max(most, numbers[i])
-        lines[start // cut[1]] = most  # written somewhere, or the compiler would see that nobody needs it
+        # Written somewhere, or the compiler would see that nobody needs it.
+        largest[start // cut[1]] = kernels.read_ahead(few.reshape(-1))
         kernels.correlate(
             pixels[c:], strides, here, len(few), few, nothing, no_floor, positions, (NIL, F), part, c > start
         )

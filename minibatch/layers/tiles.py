@@ -108,6 +108,8 @@ def _multiply_transposed(x: Array, dz: Array, window: Window, dW: Array) -> None
     from minibatch.layers import kernels
 
     rows = np.ascontiguousarray(dz).reshape(-1, dz.shape[-1])
+    if rows.nbytes >= BYTES:  # they are gone through several times, and not from the first cache
+        kernels.read_ahead(rows.reshape(-1))
     kernels.kernel_gradient(_padded(x, window), *_layout(window, x.shape[-1]), rows, dz.shape[:3], dW, False)
 
 
@@ -126,8 +128,8 @@ def product(x: Array, W: Array, z: Array, bias: Array | None = None, least: floa
     if across and W.nbytes >= DEEP:
         cut = C, -(-C // PARTS)
         count = -(-C // cut[1])
-        parts, lines = memory.empty((count, N, F), x.dtype), np.empty(count, x.dtype)
-        together(kernels.partial_products, cut, x, W, _zeros(F, x.dtype), kernels.HERE, parts, lines, long=True)
+        parts, largest = memory.empty((count, N, F), x.dtype), np.empty(count, x.dtype)
+        together(kernels.partial_products, cut, x, W, _zeros(F, x.dtype), kernels.HERE, parts, largest, long=True)
         together(kernels.add_up, (N, -(-N // FEWEST)), parts, b, floor, z)
         return
     cut = _cut(F, N * C * F, 2 * kernels.VECTOR // x.itemsize) if across else _cut(N, N * C * F, kernels.ROWS)
