@@ -14,13 +14,13 @@ Y is linear in U, and U in g; so the gradient runs back through the same matrice
 
     dg = G' S G,   S = the sum over all tiles of  V * (A dz A').
 
-**Where the matrices come from.** Outputs in a row are the coefficients of a product of two polynomials, read
-backwards (Toom and Cook): known at as many points as it has coefficients, a polynomial is known. The points are 0,
-a, -a, b, -b and infinity. A row of A or G holds the powers of its point; B follows. At a and -a the even powers are
-the same and the odd ones opposite; so each matrix is a sparse one and D, which adds and subtracts.
+**Where the matrices come from.** A product of two polynomials, of 4 and 3 coefficients, is known where it is known
+at 6 points: multiply their values there, and interpolate (Toom and Cook). To filter is that, transposed. So a row of
+A or G holds the powers of a point, and B interpolates. The points are 0, a, -a, b, -b and infinity: at a and -a even
+powers are the same and odd ones opposite, so each matrix is a sparse one and D, which adds and subtracts.
 
 **Which points.** Any will do for real numbers, but the transforms round, the more the further their factors are
-from one. Lavin and Gray take 1 and 2; 5/8 and 3/2 round a third as much (B. Barabasz and others, Error Analysis and
+from one. Lavin and Gray take 1 and 2; 5/8 and 3/2 round half as much (B. Barabasz and others, Error Analysis and
 Improving the Accuracy of Winograd Convolution for Deep Neural Networks, ACM TOMS 46, 2020, search for such points),
 and their powers are exact in binary. With the sums over channels made in runs (``kernels.RUN``) an output rounds
 about twice as much as the plain form, which sums 9 C numbers one after the other; the tests bound it. And where a

@@ -130,10 +130,7 @@ def test_the_matrices_are_a_polynomial_at_six_points() -> None:
 
 @pytest.mark.skipif(PLAIN, reason="the plain forms leave the order of the sums to NumPy")
 def test_how_much_less_exact_it_is_than_the_plain_sums(rng: np.random.Generator) -> None:
-    """The root of the mean squared error, of outputs and gradients, with and without negative inputs: twice.
-
-    (Points 1 and 2 in place of 5/8 and 3/2 would make it five times.)
-    """
+    """The root of the mean squared error, of outputs and gradients, with and without negative inputs: twice."""
     window = Window.over((16, 16), (3, 3), (1, 1), "same")
     for positive in (False, True):
         x, kernel = rng.normal(size=(4, 16, 16, 64)).astype("f"), rng.normal(size=(3, 3, 64, 64)).astype("f")
