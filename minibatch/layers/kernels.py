@@ -28,7 +28,7 @@ from minibatch.typing import Array
 Offsets = npt.NDArray[np.intp]
 
 #: So many positions are added up apart, and then to the others.
-RUN = 16
+RUN: Any = np.intp(16)
 
 
 # Tiles: what they compute ----------------------------------------------------------------------------------------
@@ -136,7 +136,7 @@ def _compiled_products(positions: int, vectors: int) -> Any:
                     number = at(x_.data, add(first, inner.index))
                     for t in tile.rows:
                         tile.add(t, at(number, times(step, I64(t))), W_k)
-                with builder.if_then(builder.icmp_signed(">=", run, I64(RUN))):
+                with builder.if_then(builder.icmp_signed(">=", run, I64(int(RUN)))):
                     tile.end_run()
                     tile.begin_run()
             tile.end_run()
@@ -174,9 +174,11 @@ def _compiled_sums(entries: int, vectors: int) -> Any:
             with cgutils.for_range(builder, N) as of_n, cgutils.for_range(builder, OH) as of_p:
                 first = add(start, add(times(of_n.index, image), times(of_p.index, row)))
                 m = times(add(times(of_n.index, OH), of_p.index), OW)
-                with cgutils.for_range_slice(builder, I64(0), OW, I64(RUN), inc=True) as (begun, _):
+                with cgutils.for_range_slice(builder, I64(0), OW, I64(int(RUN)), inc=True) as (begun, _):
                     tile.begin_run()
-                    with cgutils.for_range(builder, smaller(builder, I64(RUN), builder.sub(OW, begun))) as inner:
+                    with cgutils.for_range(
+                        builder, smaller(builder, I64(int(RUN)), builder.sub(OW, begun))
+                    ) as inner:
                         q = add(begun, inner.index)
                         dz_m = tile.load(at(dz_.data, add(times(add(m, q), F), f)))
                         number = at(x_.data, add(first, times(q, step)))

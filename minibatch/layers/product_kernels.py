@@ -87,10 +87,11 @@ def add_up(
         share(board, cut, this(add_up, (board, cut, parts, bias, least, z)))
         return
     for n in range(start, stop):
-        z[n] = bias
-        for part in parts:
+        for f in range(z.shape[1]):
+            z[n, f] = bias[f]
+        for k in range(len(parts)):
             for f in range(z.shape[1]):
-                z[n, f] += part[n, f]
+                z[n, f] += parts[k, n, f]
         for f in range(z.shape[1]):
             z[n, f] = least if z[n, f] < least else z[n, f]  # what is no number stays so
 

@@ -27,9 +27,9 @@ from minibatch.typing import Array
 Steps = tuple[int, int]
 #: What an intrinsic is emitted with: the context, the builder, the signature and the arguments.
 Here = tuple[Any, Any, Any, Any]
-#: What is done to the vectors of X, before; and what returns the vector to write for one of Y, and its place.
+#: What is done to the vectors of X before, from channel c on; and what writes those of Y to their addresses.
 Look = Callable[[Columns, Any, list[list[Any]]], None]
-End = Callable[[Columns, Any], Callable[[Any, int, int], Any]]
+Write = Callable[[Columns, Any, list[list[Any]], list[list[Any]]], None]
 
 # What they compute -----------------------------------------------------------------------------------------------
 
@@ -70,30 +70,31 @@ def _plain_transform_above(*factors: Matrix) -> Any:
     transform, m = _plain_transform(*factors), len(factors[0])
 
     def transform_above(
-        x: Array, at: int, steps: Steps, C: int, y: Array, to: int, strides: Steps, bias: Array, least: float
+        x: Array,
+        at: int,
+        steps: Steps,
+        C: int,
+        y: Array,
+        to: int,
+        strides: Steps,
+        bias: Array,
+        seen: Array,
+        look: bool,
+        least: float,
     ) -> None:
-        """Write Y = max(M X M' + bias, least)."""
+        """Write Y = max(M X M' + bias, least).
+
+        Or, to ``look``, M X M' where ``seen``, which lies as y does, is above ``least``; elsewhere 0 times that.
+        """
         transform(x, at, steps, C, y, to, strides)
-        for row in _cells(y, to, strides, C, m):
-            for cell in row:
-                np.maximum(cell + bias, least, out=cell)
+        for i, row in enumerate(_cells(y, to, strides, C, m)):
+            for j, cell in enumerate(row):
+                if look:
+                    cell *= _cells(seen, to, strides, C, m)[i][j] > least
+                else:
+                    np.maximum(cell + bias, least, out=cell)
 
     return transform_above
-
-
-def _plain_transform_where(*factors: Matrix) -> Any:
-    transform, m = _plain_transform(*factors), len(factors[0])
-
-    def transform_where(
-        x: Array, at: int, steps: Steps, C: int, y: Array, to: int, strides: Steps, seen: Array, least: float
-    ) -> None:
-        """Write Y = M X M' where ``seen``, which lies as y does, is above ``least``; elsewhere 0 times that."""
-        transform(x, at, steps, C, y, to, strides)
-        for row, others in zip(*(_cells(of, to, strides, C, m) for of in (y, seen)), strict=True):
-            for cell, other in zip(row, others, strict=True):
-                cell *= other > least
-
-    return transform_where
 
 
 # How they are compiled -------------------------------------------------------------------------------------------
@@ -138,49 +139,49 @@ def _compiled_transform_and_sum(*factors: Matrix) -> Any:
 def _compiled_transform_above(*factors: Matrix) -> Any:
     @intrinsic
     def transform_above(
-        _: Any, x: Any, at: Any, steps: Any, C: Any, y: Any, to: Any, strides: Any, bias: Any, least: Any
+        _: Any,
+        x: Any,
+        at: Any,
+        steps: Any,
+        C: Any,
+        y: Any,
+        to: Any,
+        strides: Any,
+        bias: Any,
+        seen: Any,
+        look: Any,
+        least: Any,
     ) -> Any:
         def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             here = context, builder, signature, arguments
-            bias_, floor = array(*here, 7), context.cast(builder, arguments[8], signature.args[8], x.dtype)
+            bias_, floor = array(*here, 7), context.cast(builder, arguments[10], signature.args[10], x.dtype)
+            seen_ = _places(here, array(*here, 8).data, 5, 6, len(factors[0]))
 
-            def end(channels: Columns, c: Any) -> Callable[[Any, int, int], Any]:
-                more = channels.load(builder.gep(bias_.data, [c]))[0]
-                return lambda vector, i, j: channels.at_least(builder.fadd(vector, more), floor)
+            def write(channels: Columns, c: Any, Y: list[list[Any]], Y_: list[list[Any]]) -> None:
+                with builder.if_else(arguments[9]) as (then, otherwise):
+                    with then:
+                        for i, j in np.ndindex(len(Y), len(Y)):
+                            other = channels.load(builder.gep(seen_[i][j], [c]))[0]
+                            channels.store([channels.where_above(Y[i][j], other, floor)], Y_[i][j])
+                    with otherwise:
+                        more = channels.load(builder.gep(bias_.data, [c]))[0]
+                        for i, j in np.ndindex(len(Y), len(Y)):
+                            channels.store([channels.at_least(builder.fadd(Y[i][j], more), floor)], Y_[i][j])
 
-            _emit(here, factors, end=end)
+            _emit(here, factors, write=write)
             return context.get_dummy_value()
 
-        return types.void(x, at, steps, C, y, to, strides, bias, least), emit
+        return types.void(x, at, steps, C, y, to, strides, bias, seen, look, least), emit
 
     return transform_above
 
 
-def _compiled_transform_where(*factors: Matrix) -> Any:
-    @intrinsic
-    def transform_where(
-        _: Any, x: Any, at: Any, steps: Any, C: Any, y: Any, to: Any, strides: Any, seen: Any, least: Any
-    ) -> Any:
-        def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            here = context, builder, signature, arguments
-            floor = context.cast(builder, arguments[8], signature.args[8], x.dtype)
-            m = len(factors[0])
-            seen_ = _places(here, array(*here, 7).data, 5, 6, m)
-
-            def end(channels: Columns, c: Any) -> Callable[[Any, int, int], Any]:
-                return lambda vector, i, j: channels.where_above(
-                    vector, channels.load(builder.gep(seen_[i][j], [c]))[0], floor
-                )
-
-            _emit(here, factors, end=end)
-            return context.get_dummy_value()
-
-        return types.void(x, at, steps, C, y, to, strides, seen, least), emit
-
-    return transform_where
+def _as_it_is(channels: Columns, c: Any, Y: list[list[Any]], Y_: list[list[Any]]) -> None:
+    for i, j in np.ndindex(len(Y), len(Y)):
+        channels.store([Y[i][j]], Y_[i][j])
 
 
-def _emit(here: Here, factors: tuple[Matrix, ...], look: Look | None = None, end: End | None = None) -> None:
+def _emit(here: Here, factors: tuple[Matrix, ...], look: Look | None = None, write: Write = _as_it_is) -> None:
     """Transform a vector of channels after another."""
     context, builder, signature, _ = here
     element, C = signature.args[0].dtype, integer(*here, 3)
@@ -191,11 +192,9 @@ def _emit(here: Here, factors: tuple[Matrix, ...], look: Look | None = None, end
         X = [[channels.load(builder.gep(address, [c]))[0] for address in row] for row in X_]
         if look is not None:
             look(channels, c, X)
-        ended = (lambda vector, i, j: vector) if end is None else end(channels, c)
         half = [_times(channels, factors, column) for column in zip(*X, strict=True)]  # M X, column by column
-        for i, row in enumerate(zip(*half, strict=True)):
-            for j, vector in enumerate(_times(channels, factors, row)):
-                channels.store([ended(vector, i, j)], builder.gep(Y_[i][j], [c]))
+        Y = [_times(channels, factors, row) for row in zip(*half, strict=True)]
+        write(channels, c, Y, [[builder.gep(address, [c]) for address in row] for row in Y_])
 
 
 def _places(here: Here, data: Any, first: int, strides: int, size: int) -> list[list[Any]]:
@@ -224,12 +223,7 @@ def _times(channels: Columns, factors: tuple[Matrix, ...], vectors: Iterable[Any
 _transform = _plain_transform if PLAIN else _compiled_transform
 _transform_and_sum = _plain_transform_and_sum if PLAIN else _compiled_transform_and_sum
 _transform_above = _plain_transform_above if PLAIN else _compiled_transform_above
-_transform_where = _plain_transform_where if PLAIN else _compiled_transform_where
 
-#: G g G', B' d B and A dz A' (which adds up dz); A' P A, for outputs or for a gradient by the input; G' S G.
-transform_kernel = _transform(D, G_)
-transform_patch = _transform(D, B_)
-transform_error = _transform_and_sum(D, A_)
-outputs_of_products = _transform_above(A_.T, D)
-gradient_of_products = _transform_where(A_.T, D)
-kernel_gradient_of_sums = _transform(G_.T, D)
+#: G g G', B' d B and A dz A' (which adds up dz); A' P A, for outputs or a gradient by the input; and G' S G.
+transform_kernel, transform_patch, transform_error = _transform(D, G_), _transform(D, B_), _transform_and_sum(D, A_)
+finish_products, finish_sums = _transform_above(A_.T, D), _transform(G_.T, D)

@@ -15,9 +15,9 @@ Y is linear in U, and U in g; so the gradient runs back through the same matrice
     dg = G' S G,   S = the sum over all tiles of  V * (A dz A').
 
 **Where the matrices come from.** A product of two polynomials, of 4 and 3 coefficients, is known where it is known
-at 6 points: multiply their values there, and interpolate (Toom and Cook). To filter is that, transposed. So a row of
-A or G holds the powers of a point, and B interpolates. The points are 0, a, -a, b, -b and infinity: at a and -a even
-powers are the same and odd ones opposite, so each matrix is a sparse one and D, which adds and subtracts.
+at 6 points: multiply their values there, and interpolate (Toom and Cook). To filter is that, transposed. So a row
+of A or G holds the powers of a point, and B interpolates. The points are 0, a, -a, b, -b and infinity: at a and -a
+even powers are the same and odd ones opposite, so each matrix is a sparse one and D, which adds and subtracts.
 
 **Which points.** Any will do for real numbers, but the transforms round, the more the further their factors are
 from one. Lavin and Gray take 1 and 2; 5/8 and 3/2 round half as much (B. Barabasz and others, Error Analysis and

@@ -8,6 +8,7 @@ imports Numba.
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +19,8 @@ from minibatch.compiling import PLAIN, compiled
 from minibatch.layers import kernels
 from minibatch.layers.kernels import NIL, NO, ONE, RUN
 from minibatch.layers.transforms import (
-    gradient_of_products,
-    kernel_gradient_of_sums,
-    outputs_of_products,
+    finish_products,
+    finish_sums,
     transform_error,
     transform_kernel,
     transform_patch,
@@ -29,6 +29,9 @@ from minibatch.layers.winograd import PATCH, PLACES, TILE
 from minibatch.typing import Array
 
 Numbers = npt.NDArray[np.int64]
+#: PATCH and TILE: for two plain numbers Numba would compile ``patch`` twice.
+WIDE: Any = np.intp(PATCH)
+NARROW: Any = np.intp(TILE)
 
 
 @functools.lru_cache(maxsize=64)
@@ -73,7 +76,7 @@ def transform_patches(
         for left in range(-pads[1], TILE * tiles[1] - pads[1], TILE):
             d, at, row = pixels, ((n * H + top) * W + left) * C, W * C
             if not (0 <= top <= H - PATCH and 0 <= left <= W - PATCH):
-                patch(x, n, top, left, PATCH, corner)
+                patch(x, n, top, left, WIDE, corner)
                 d, at, row = corner, 0, PATCH * C
             transform_patch(d, at, (row, C), C, places, to, (PATCH * far, far))
             to += C
@@ -92,7 +95,7 @@ def transform_errors(
         for q in range(0, TILE * tiles[1], TILE):
             dY, at, row = numbers, ((n * OH + p) * OW + q) * F, OW * F
             if p > OH - TILE or q > OW - TILE:
-                patch(dz, n, p, q, TILE, corner)
+                patch(dz, n, p, q, NARROW, corner)
                 dY, at, row = corner, 0, TILE * F
             transform_error(dY, at, (row, F), F, places, to, (PATCH * far, far), total)
             to += F
@@ -116,21 +119,20 @@ def finish(
     for tile_row in range(turn[0], turn[1]):
         n, p = tile_row // tiles[0], TILE * (tile_row % tiles[0])
         for q in range(0, TILE * tiles[1], TILE):
-            to = ((n * OH + p) * OW + q) * F
-            if not (p <= OH - TILE and q <= OW - TILE):
-                floor = lowest if seen.size else least
-                outputs_of_products(places, at, (PATCH * far, far), F, corner, 0, (TILE * F, F), bias, floor)
+            whole = p <= OH - TILE and q <= OW - TILE
+            Y, to, row = (numbers, ((n * OH + p) * OW + q) * F, OW * F) if whole else (corner, 0, TILE * F)
+            floor = lowest if seen.size and not whole else least
+            look, steps, strides = whole and seen.size > 0, (PATCH * far, far), (row, F)
+            finish_products(places, at, steps, F, Y, to, strides, bias, others, look, floor)
+            at += F
+            if not whole:
                 for i in range(min(TILE, OH - p)):
                     for j in range(min(TILE, OW - q)):
                         for f in range(F):
-                            z[n, p + i, q + j, f] = corner[(TILE * i + j) * F + f]
+                            y = corner[(TILE * i + j) * F + f]
                             if seen.size:
-                                z[n, p + i, q + j, f] *= one if seen[n, p + i, q + j, f] > least else zero
-            elif seen.size:
-                gradient_of_products(places, at, (PATCH * far, far), F, numbers, to, (OW * F, F), others, least)
-            else:
-                outputs_of_products(places, at, (PATCH * far, far), F, numbers, to, (OW * F, F), bias, least)
-            at += F
+                                y *= one if seen[n, p + i, q + j, f] > least else zero
+                            z[n, p + i, q + j, f] = y
 
 
 @compiled
@@ -263,6 +265,4 @@ def kernel_gradient(board: Board, cut: Cut, parts: Array, dW: Array, start: int,
             for i in range(stop - start):
                 total[i] += more[i]
     S = parts[0].reshape(-1)
-    kernel_gradient_of_sums(
-        S, start, (PATCH * every, every), stop - start, dW.reshape(-1), start, (3 * every, every)
-    )
+    finish_sums(S, start, (PATCH * every, every), stop - start, dW.reshape(-1), start, (3 * every, every))
