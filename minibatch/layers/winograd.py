@@ -82,6 +82,8 @@ FEWEST = 16
 #: A batch is cut into so many pieces, at most, and a piece has so many tiles, at least: each goes through the whole
 #: transformed kernel, or makes a gradient of its own.
 PIECES, TILES = 8, 128
+#: The bytes of all these gradients together, at most, unless there are two.
+SUMS = 1 << 27
 #: The bytes of a turn's transformed patches, which stay in the processor's cache until they are multiplied.
 TURN = 1 << 19
 
@@ -114,11 +116,9 @@ def correlate(
     x: Array, kernel: Array, window: Window, bias: Array | None = None, least: float | None = None
 ) -> Array:
     """Return max(z + bias, least), (N, OH, OW, F); for z see ``correlation.patches_times``."""
-    nothing = np.zeros(kernel.shape[3], x.dtype)
+    nothing, nobody = np.zeros(kernel.shape[3], x.dtype), np.empty((0, 1, 1, 1), x.dtype)
     floor = x.dtype.type(-math.inf if least is None else least)
-    return _correlate(
-        x, kernel, window, nothing if bias is None else bias, nothing, floor, nothing.reshape(1, 1, 1, -1)[:0]
-    )
+    return _correlate(x, kernel, window, nothing if bias is None else bias, nothing, floor, nobody)
 
 
 def correlate_where(x: Array, kernel: Array, window: Window, seen: Array, least: float) -> Array:
@@ -149,7 +149,8 @@ def kernel_gradient(x: Array, dz: Array, window: Window, db: Array | None = None
 
     x, dz, C, F = np.ascontiguousarray(x), np.ascontiguousarray(dz), x.shape[-1], dz.shape[-1]
     dW = np.empty((3, 3, C, F), dz.dtype)
-    few = _images(len(x), window.positions)
+    pieces = max(2, SUMS // (PLACES * C * F * x.itemsize))
+    few = max(_images(len(x), window.positions), -(-len(x) // pieces))
     count = max(1, -(-len(x) // few))
     parts, totals = memory.empty((count, PLACES, C, F), x.dtype), np.zeros((count, F), x.dtype)
     if not len(x):
