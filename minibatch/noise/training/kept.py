@@ -27,7 +27,7 @@ class Kept:
         self._parts: dict[int, Affine] = {}
         self._gradient: Array | None = None
         # Two places for the factors of each layer: of the step that is kept, and of the one that will be.
-        self._memory: dict[tuple[Any, ...], Array] = {}
+        self._memory: dict[tuple[Any, ...], Affine] = {}
         self._place = False
 
     def copied(self, part: Affine) -> Affine:
@@ -38,18 +38,15 @@ class Kept:
         """
         if not part.factors_are_less:
             return part
-        a, d = self._copy("a", part.kernel, part.a), self._copy("d", part.kernel, part.d)
-        return Affine(a, d, part.scale, part.kernel, part.bias)
-
-    def _copy(self, name: str, kernel: slice, array: Array) -> Array:
-        key = (name, kernel.start, array.shape, array.dtype, not self._place)
-        memory = self._memory.get(key)
-        if memory is None:
+        key = part.kernel.start, part.n, part.scale, part.d.dtype, not self._place
+        own = self._memory.get(key)
+        if own is None:
             if len(self._memory) > 100:  # batches of many sizes
                 self._memory.clear()
-            memory = self._memory[key] = aligned(array.shape, array.dtype)
-        memory[...] = array
-        return memory
+            a, d = aligned(part.a.shape, part.a.dtype), aligned(part.d.shape, part.d.dtype)
+            own = self._memory[key] = Affine(a, d, part.scale, part.kernel, part.bias)
+        own.a[...], own.d[...] = part.a, part.d
+        return own
 
     def keep(self, step: int, gradient: Array, norm2: float, samples: Samples | None) -> None:
         """Keep g_B; in the factors that were ``copied``, if the samples are given."""

@@ -8,6 +8,7 @@ Letters: B or N samples, I inputs, O outputs, D parameters.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -24,13 +25,14 @@ from minibatch.typing import Array
 _FAST = {"reassoc", "contract", "nsz", "arcp"}
 
 
-def compiled(function: Callable[P, T]) -> Callable[P, T]:
+def compiled(function: Callable[P, T], **options: Any) -> Callable[P, T]:
     """Compile ``function``, as ``compiling.compiled`` does, for loops in several lanes."""
     # Divisions as NumPy's: with Python's, each asks first whether it is by zero, and the loop is not vectorized.
-    return compiling.compiled(function, fastmath=_FAST, error_model="numpy")
+    return compiling.compiled(function, fastmath=_FAST, error_model="numpy", **options)
 
 
-@compiled
+# As a part of its callers: a call for each row counts references to the rows' arrays, which threads do in turns.
+@functools.partial(compiled, inline="always")
 def signal_sums(moment: Array, g: Array, scale: float, bessel: float, epsilon: float) -> tuple[float, float]:
     """Return what ``elementwise.signal_sums`` does, of (D,) vectors: moment * scale is the second moment.
 
@@ -60,30 +62,25 @@ def squared_tiles(v: Array, tiles: Array) -> None:
 
 @compiled
 def outer_signal_sums(
-    u: Array,
-    first: int,
-    last: int,
-    tiles: Array,
-    g: Array,
-    numbers: tuple[float, float, float],
-    squares: Array,
-    rows: Array,
+    u: Array, first: int, last: int, tiles: Array, g: Array, numbers: tuple[float, float, float]
 ) -> tuple[float, float]:
     """Return ``signal_sums`` for gradients g_i = u_i' v_i, whose sum of squares is (u^2)' v^2: of some of its rows.
 
     u (N, U); the rows are those from ``first`` to ``last``, of U; tiles (T, N, L), v's squares; g (U, V); numbers,
-    (scale, bessel, epsilon). A few rows at a time are made, and used at once. Memory: squares (N, U or more, a
-    multiple of ``tiles.ROWS``), whose columns of these rows are written; rows (``tiles.ROWS``, T L).
+    (scale, bessel, epsilon). A few rows at a time are made, and used at once.
     """
     scale, bessel, epsilon = numbers
+    squares = np.empty((u.shape[0], (last - first + ROWS - 1) // ROWS * ROWS), u.dtype)
+    rows = np.empty((ROWS, tiles.shape[0] * tiles.shape[2]), u.dtype)
     for n in range(u.shape[0]):
-        x, y = u[n, first:last], squares[n, first:last]
+        x, y = u[n, first:last], squares[n]
         for c in range(x.shape[0]):
             y[c] = x[c] * x[c]
+        y[x.shape[0] :] = 0
     plain, unbiased = 0.0, 0.0
     for i in range(first, last, ROWS):
         for t in range(tiles.shape[0]):
-            tile_product(squares, i, tiles, t, rows)
+            tile_product(squares, i - first, tiles, t, rows)
         for r in range(min(ROWS, last - i)):
             of_row = signal_sums(rows[r], g[i + r], scale, bessel, epsilon)
             plain, unbiased = plain + of_row[0], unbiased + of_row[1]
@@ -91,14 +88,15 @@ def outer_signal_sums(
 
 
 @compiled
-def bias_signal_sums(d: Array, g: Array, numbers: tuple[float, float, float], row: Array) -> tuple[float, float]:
-    """Return ``signal_sums`` for gradients d_i: d (B, O); g (O,); row (O,), memory."""
-    row[:] = 0
+def bias_signal_sums(d: Array, g: Array, numbers: tuple[float, float, float]) -> tuple[float, float]:
+    """Return ``signal_sums`` for gradients d_i: d (B, O); g (O,)."""
+    row = np.zeros(d.shape[1], d.dtype)
     for n in range(d.shape[0]):
         e = d[n]
         for c in range(row.shape[0]):
             row[c] += e[c] * e[c]
-    return signal_sums(row, g, *numbers)
+    scale, bessel, epsilon = numbers
+    return signal_sums(row, g, scale, bessel, epsilon)
 
 
 @compiled
@@ -256,10 +254,7 @@ def statistics(total: Array) -> tuple[float, float, float, float, float, float]:
     return norm2, along, along2, mean_and_variance(total[1])[1], mean_kept, variance_kept
 
 
-def memory_of(N: int, U: int, V: int, pieces: int, dtype: np.dtype[Any]) -> tuple[Array, Array, Array]:
-    """Return (squares, tiles, rows), the memory of ``outer_signal_sums``, with rows for so many at a time."""
+def tiles_of(N: int, V: int, dtype: np.dtype[Any]) -> Array:
+    """Return memory for the ``squared_tiles`` of N rows of V numbers."""
     L = width(dtype.itemsize)
-    squares = aligned((N, -(-U // ROWS) * ROWS), dtype)
-    squares[:, U:] = 0
-    tiles = -(-V // L)
-    return squares, aligned((tiles, N, L), dtype), aligned((pieces, ROWS, tiles * L), dtype)
+    return aligned((-(-V // L), N, L), dtype)

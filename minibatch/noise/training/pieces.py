@@ -6,6 +6,7 @@ thread does which piece changes nothing: each has a place of its own, and they a
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -23,23 +24,26 @@ SIGNAL, SIGNAL_ROWS, OWN, OWN_ROWS, KEPT, KEPT_ROWS, KERNEL, BIAS, ACROSS, OWN_B
 PAIRS, VECTOR, ELSEWHERE = range(3)
 
 #: A layer's arrays: a, d (N, ...) and b, e (M, ...), the factors of its samples' gradients and of h; g and h (D,);
-#: the plan; one, scale, bessel and epsilon; the two factors; squares, tiles and rows, memory; and the results:
-#: found (3, N), parts (pieces, N) and signals (pieces, 2).
+#: the plan; one, scale, bessel and epsilon; the two factors; tiles, memory; and the results: found (3, N), parts
+#: (pieces, N) and signals (pieces, 2).
 Layer = tuple[Any, ...]
+
+# As a part of its callers: a call counts references to all arrays of a layer, which threads do in turns.
+inlined = functools.partial(compiled, inline="always")
 
 
 @compiled
 def _begin(layer: Layer) -> None:
-    a, d, _, _, _, _, plan, _, _, _, tiles, _, found, parts, _ = layer
+    a, d, _, _, _, _, plan, _, _, tiles, found, parts, _ = layer
     found[:] = 0
     parts[:] = 0
     if plan[SIGNAL]:
         kernels.squared_tiles(a if plan[ACROSS] else d, tiles)
 
 
-@compiled
+@inlined
 def _signal(layer: Layer, number: int) -> None:
-    a, d, _, _, gradient, _, plan, reals, _, squares, tiles, rows, _, _, signals = layer
+    a, d, _, _, gradient, _, plan, reals, _, tiles, _, _, signals = layer
     I, O = a.shape[1], d.shape[1]  # noqa: E741 - the maths' letters
     g = gradient[plan[KERNEL] : plan[KERNEL] + I * O].reshape(I, O)
     numbers = reals[1], reals[2], reals[3]
@@ -48,10 +52,10 @@ def _signal(layer: Layer, number: int) -> None:
         u, g = d, np.ascontiguousarray(g.T)
     first = number * plan[SIGNAL_ROWS]
     last = min(first + plan[SIGNAL_ROWS], u.shape[1])
-    plain, unbiased = kernels.outer_signal_sums(u, first, last, tiles, g, numbers, squares, rows[number])
+    plain, unbiased = kernels.outer_signal_sums(u, first, last, tiles, g, numbers)
     if plan[BIAS] >= 0 and number == plan[SIGNAL] - 1:
         g_bias = gradient[plan[BIAS] : plan[BIAS] + O]
-        x, y = kernels.bias_signal_sums(d, g_bias, numbers, rows[number, 0, :O])
+        x, y = kernels.bias_signal_sums(d, g_bias, numbers)
         plain, unbiased = plain + x, unbiased + y
     signals[number, 0], signals[number, 1] = plain, unbiased
 
@@ -59,16 +63,16 @@ def _signal(layer: Layer, number: int) -> None:
 @compiled
 def _along(layer: Layer, v: Array, factor: float, along: Array) -> None:
     """Add factor g_i . v to ``along``, for a vector v (D,)."""
-    a, d, _, _, _, _, plan, _, _, _, _, _, _, _, _ = layer
+    a, d, _, _, _, _, plan, _, _, _, _, _, _ = layer
     I, O = a.shape[1], d.shape[1]  # noqa: E741 - the maths' letters
     kernel = np.ascontiguousarray(v[plan[KERNEL] : plan[KERNEL] + I * O].reshape(I, O).T)
     bias = v[plan[BIAS] : plan[BIAS] + O] if plan[BIAS] >= 0 else np.zeros(O, v.dtype)
     kernels.sample_products(a, d, kernel, bias, factor, along)
 
 
-@compiled
+@inlined
 def _own(layer: Layer, number: int) -> None:
-    a, d, _, _, gradient, _, plan, reals, factors, _, _, _, found, parts, _ = layer
+    a, d, _, _, gradient, _, plan, reals, factors, _, found, parts, _ = layer
     first = number * plan[OWN_ROWS]
     last = min(first + plan[OWN_ROWS], a.shape[0])
     if plan[OWN_BY] == PAIRS:
@@ -79,9 +83,9 @@ def _own(layer: Layer, number: int) -> None:
         _along(layer, gradient, factors[0], found[1])
 
 
-@compiled
+@inlined
 def _kept(layer: Layer, number: int) -> None:
-    a, d, b, e, _, h, plan, reals, factors, _, _, _, found, _, _ = layer
+    a, d, b, e, _, h, plan, reals, factors, _, found, _, _ = layer
     first = number * plan[KEPT_ROWS]
     last = min(first + plan[KEPT_ROWS], a.shape[0])
     if plan[KEPT_BY] == PAIRS:
@@ -90,7 +94,7 @@ def _kept(layer: Layer, number: int) -> None:
         _along(layer, h, factors[0], found[2])
 
 
-@compiled
+@inlined
 def _piece_of(layer: Layer, number: int) -> None:
     plan = layer[6]
     if number < plan[SIGNAL]:
@@ -103,7 +107,7 @@ def _piece_of(layer: Layer, number: int) -> None:
 
 @compiled
 def _end(layer: Layer, total: Array, signal: Array) -> None:
-    _, _, _, _, _, _, plan, _, _, _, _, _, found, parts, signals = layer
+    _, _, _, _, _, _, plan, _, _, _, found, parts, signals = layer
     if not plan[OWN]:
         return
     for i in range(total.shape[1]):

@@ -58,9 +58,9 @@ class Share:
         plan = np.array([*counts, part.kernel.start, bias, across, own_by, kept_by])
         reals = np.array([part.bias is not None, part.scale**2 / N, N / max(1, N - 1), epsilon or 0.0], dtype)
         scales = np.array([part.scale, 1.0 if factors is None else factors.scale], np.float64)
-        memory: Arrays = kernels().memory_of(N, U if signal else 0, V if signal else 0, signal, dtype)
+        tiles = kernels().tiles_of(N, V if signal else 0, dtype)
         results = np.empty((3, N)), np.empty((own, N)), np.empty((signal, 2))
-        self._same: Arrays = (plan, reals, scales, *memory, *results)
+        self._same: Arrays = (plan, reals, scales, tiles, *results)
         self._nothing = np.empty((0, part.inputs), dtype), np.empty((0, part.outputs), dtype)
         self._idle: Arrays = (np.zeros_like(plan), *self._same[1:])
 

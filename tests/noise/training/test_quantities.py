@@ -216,16 +216,16 @@ def test_the_compiled_loops_are_the_reference(n: int, inputs: int, outputs: int,
     everything = (dtype(1 / n), *numbers)
     expected = exactly(np.square(wide(a)).T @ np.square(wide(d)) / n, g, n, moment)
     for u, v, of_uv in ((a, d, g), (d, a, np.ascontiguousarray(g.T))):
-        squares, of_v, memory = kernels.memory_of(n, u.shape[1], v.shape[1], 1, np.dtype(dtype))
+        of_v = kernels.tiles_of(n, v.shape[1], np.dtype(dtype))
         kernels.squared_tiles(v, of_v)
         half = u.shape[1] // 2 // kernels.ROWS * kernels.ROWS  # in two parts
         found = [
-            kernels.outer_signal_sums(u, first, last, of_v, of_uv, everything, squares, memory[0])
+            kernels.outer_signal_sums(u, first, last, of_v, of_uv, everything)
             for first, last in ((0, half), (half, u.shape[1]))
         ]
         np.testing.assert_allclose(np.sum(found, axis=0), expected[0], rtol=expected[1])
     expected = exactly(np.square(wide(d)).mean(0), d.mean(0), n, np.square(d).mean(0))
-    of_bias = kernels.bias_signal_sums(d, d.mean(0), everything, np.empty(outputs, dtype))
+    of_bias = kernels.bias_signal_sums(d, d.mean(0), everything)
     np.testing.assert_allclose(of_bias, expected[0], rtol=expected[1])
 
 
@@ -256,10 +256,10 @@ def test_the_plain_functions_of_the_loops_are_right_too() -> None:
     a, d = rows(5, 6, 1), rows(5, 3, 2)
     g, moment = a.T @ d / 5, np.square(a).T @ np.square(d) / 5
     expected = elementwise.signal_sums(moment.ravel(), g.ravel(), 5)
-    squares, of_v, memory = kernels.memory_of(5, 6, 3, 1, a.dtype)
+    of_v = kernels.tiles_of(5, 3, a.dtype)
     uncompiled(kernels.squared_tiles)(d, of_v)
     plain = uncompiled(kernels.outer_signal_sums)
-    found = plain(a, 0, 6, of_v, g, (0.2, 1.25, 1e-5), squares, memory[0])
+    found = plain(a, 0, 6, of_v, g, (0.2, 1.25, 1e-5))
     np.testing.assert_allclose(found, expected)
     theta, start, before = rows(3, 5000, 3)
     expected = ((theta - start) ** 2).sum(), ((theta - before) ** 2).sum()
@@ -401,6 +401,26 @@ def test_the_sums_of_layers_are_those_of_rows(
         parallel.set_threads(None)
     np.testing.assert_array_equal(again.each, found.each)  # whoever does which piece
     assert again.signal == found.signal
+
+
+def test_what_is_kept_outlives_the_copies_of_the_step_after() -> None:
+    """Two places take turns: of the step that is kept, and of the one that will be."""
+    kept, made = Kept(), []
+    for step in range(4):
+        seen, _, g = layers(5, PAIRS)
+        given = seen.affine[0]
+        given.a[...], given.d[...] = step, -step
+        own = kept.copied(given)
+        assert own.a is not given.a
+        if step:
+            np.testing.assert_array_equal(kept.factors_of(given).a, step - 1)
+            np.testing.assert_array_equal(kept.factors_of(given).d, 1 - step)
+        seen.affine = [own]
+        kept.keep(step, g, 1.0, seen)
+        made.append(own)
+    assert made[0] is made[2]
+    assert made[1] is made[3]
+    assert kept.copied(layers(6, PAIRS)[0].affine[0]) is not made[0]
 
 
 @pytest.mark.parametrize("few", [1, 7, 1 << 16])
