@@ -69,6 +69,11 @@ class Columns:
         above = self.builder.fcmp_ordered(">", other, self.everywhere(least, self.vector))
         return self.builder.fmul(vector, self.builder.select(above, ones, zeros))
 
+    def is_not_zero(self, vector: Any) -> Any:
+        """Return, for each lane that is used, whether it is not zero; no number is not."""
+        other = self.builder.fcmp_unordered("!=", vector, ir.Constant(self.vector, None))
+        return self.builder.and_(other, self._used[0])
+
     def combined(self, factors: list[float], vectors: list[Any]) -> Any:
         """Return the sum of factors times vectors, without what is zero."""
         total: Any = None

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -64,6 +65,19 @@ def _plain_transform_and_sum(*factors: Matrix) -> Any:
         total += np.array(_cells(x, at, steps, C, n)).sum(axis=(0, 1))
 
     return transform_and_sum
+
+
+def _plain_transform_and_look(*factors: Matrix) -> Any:
+    transform, n = _plain_transform(*factors), factors[-1].shape[1]
+    middle = slice(n // 2 - 1, n // 2 + 1)
+
+    def transform_and_look(x: Array, at: int, steps: Steps, C: int, y: Array, to: int, strides: Steps) -> bool:
+        """Write Y = M X M'; return whether one of the four X in the middle is zero in all channels."""
+        transform(x, at, steps, C, y, to, strides)
+        X: Array = np.array(_cells(x, at, steps, C, n))
+        return bool((X[middle, middle] == 0).all(axis=2).any())
+
+    return transform_and_look
 
 
 def _plain_transform_above(*factors: Matrix) -> Any:
@@ -134,6 +148,32 @@ def _compiled_transform_and_sum(*factors: Matrix) -> Any:
         return types.void(x, at, steps, C, y, to, strides, total), emit
 
     return transform_and_sum
+
+
+def _compiled_transform_and_look(*factors: Matrix) -> Any:
+    @intrinsic
+    def transform_and_look(_: Any, x: Any, at: Any, steps: Any, C: Any, y: Any, to: Any, strides: Any) -> Any:
+        def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            half = factors[-1].shape[1] // 2
+            flags = ir.VectorType(ir.IntType(1), VECTOR // (x.dtype.bitwidth // 8))
+            none = ir.Constant(flags, None)
+            found = {place: cgutils.alloca_once_value(builder, none) for place in np.ndindex(2, 2)}
+
+            def note(channels: Columns, c: Any, X: list[list[Any]]) -> None:
+                for (i, j), variable in found.items():
+                    here = channels.is_not_zero(X[half - 1 + i][half - 1 + j])
+                    builder.store(builder.or_(builder.load(variable), here), variable)
+
+            _emit((context, builder, signature, arguments), factors, look=note)
+            blank = ir.Constant(ir.IntType(1), 0)
+            for variable in found.values():
+                number = builder.bitcast(builder.load(variable), ir.IntType(flags.count))
+                blank = builder.or_(blank, builder.icmp_unsigned("==", number, ir.Constant(number.type, 0)))
+            return blank
+
+        return types.boolean(x, at, steps, C, y, to, strides), emit
+
+    return transform_and_look
 
 
 def _compiled_transform_above(*factors: Matrix) -> Any:
@@ -222,8 +262,11 @@ def _times(channels: Columns, factors: tuple[Matrix, ...], vectors: Iterable[Any
 
 _transform = _plain_transform if PLAIN else _compiled_transform
 _transform_and_sum = _plain_transform_and_sum if PLAIN else _compiled_transform_and_sum
+_transform_and_look = _plain_transform_and_look if PLAIN else _compiled_transform_and_look
 _transform_above = _plain_transform_above if PLAIN else _compiled_transform_above
 
-#: G g G', B' d B and A dz A' (which adds up dz); A' P A, for outputs or a gradient by the input; and G' S G.
-transform_kernel, transform_patch, transform_error = _transform(D, G_), _transform(D, B_), _transform_and_sum(D, A_)
+#: G g G', B' d B (which looks for zeros) and A dz A' (which adds up dz); A' P A, for outputs or a gradient by the
+#: input; and G' S G.
+transform_kernel = _transform(D, G_)
+transform_patch, transform_error = _transform_and_look(D, B_), _transform_and_sum(D, A_)
 finish_products, finish_sums = _transform_above(A_.T, D), _transform(G_.T, D)

@@ -64,13 +64,34 @@ def patch(x: Array, n: int, top: int, left: int, size: int, corner: Array) -> No
 
 
 @compiled
+def blank_windows(d: Array, at: int, row: int, C: int) -> int:
+    """Return which outputs of a tile see nothing but zeros, a bit for each: bit TILE i + j for output (i, j)."""
+    bits = 0
+    for i in range(TILE):
+        for j in range(TILE):
+            blank = True
+            for k in range(9):
+                first = at + (i + k // 3) * row + (j + k % 3) * C
+                for c in range(C):
+                    blank &= d[first + c] == 0
+            bits |= blank << (TILE * i + j)
+    return bits
+
+
+@compiled
 def transform_patches(
-    x: Array, pads: tuple[int, int], tiles: tuple[int, int], turn: tuple[int, int], V: Array, corner: Array
+    x: Array,
+    pads: tuple[int, int],
+    tiles: tuple[int, int],
+    turn: tuple[int, int],
+    V: Array,
+    blanks: Numbers,
+    corner: Array,
 ) -> None:
-    """Write V (36, T C): B' d B of the patches of these tiles."""
+    """Write V (36, T C): B' d B of the patches of these tiles; and their ``blank_windows``."""
     _, H, W, C = x.shape
     pixels, places, far = x.reshape(-1), V.reshape(-1), V.shape[1]
-    to = 0
+    to = t = 0
     for tile_row in range(turn[0], turn[1]):
         n, top = tile_row // tiles[0], TILE * (tile_row % tiles[0]) - pads[0]
         for left in range(-pads[1], TILE * tiles[1] - pads[1], TILE):
@@ -78,8 +99,10 @@ def transform_patches(
             if not (0 <= top <= H - PATCH and 0 <= left <= W - PATCH):
                 patch(x, n, top, left, WIDE, corner)
                 d, at, row = corner, 0, PATCH * C
-            transform_patch(d, at, (row, C), C, places, to, (PATCH * far, far))
-            to += C
+            some = transform_patch(d, at, (row, C), C, places, to, (PATCH * far, far))
+            # Each window of the patch has one of the four pixels in the middle.
+            blanks[t] = blank_windows(d, at, row, C) if some else 0
+            to, t = to + C, t + 1
 
 
 @compiled
@@ -109,13 +132,19 @@ def finish(
     bias: Array,
     least: float,
     seen: Array,
+    blanks: Numbers,
     z: Array,
     corner: Array,
 ) -> None:
-    """Write these tiles of z: max(A' P A + bias, least), or where there is a ``seen``, A' P A where it is above."""
+    """Write these tiles of z: max(A' P A + bias, least), or where there is a ``seen``, A' P A where it is above.
+
+    An output that sees nothing but zeros is to be what the bias makes of zero, and not a rounding above or below:
+    it may be just where a ReLU has its corner.
+    """
     _, OH, OW, F = z.shape
     places, numbers, others, far = P.reshape(-1), z.reshape(-1), seen.reshape(-1), P.shape[1]
-    one, zero, lowest, at = z.dtype.type(1), z.dtype.type(0), z.dtype.type(-np.inf), 0
+    one, zero, lowest = z.dtype.type(1), z.dtype.type(0), z.dtype.type(-np.inf)
+    at = t = 0
     for tile_row in range(turn[0], turn[1]):
         n, p = tile_row // tiles[0], TILE * (tile_row % tiles[0])
         for q in range(0, TILE * tiles[1], TILE):
@@ -124,7 +153,12 @@ def finish(
             floor = lowest if seen.size and not whole else least
             look, steps, strides = whole and seen.size > 0, (PATCH * far, far), (row, F)
             finish_products(places, at, steps, F, Y, to, strides, bias, others, look, floor)
-            at += F
+            for bit in range(TILE * TILE if blanks[t] else 0):
+                if blanks[t] >> bit & 1:
+                    first = to + bit // TILE * row + bit % TILE * F
+                    for f in range(F):
+                        Y[first + f] = zero if look else floor if bias[f] < floor else bias[f]
+            at, t = at + F, t + 1
             if not whole:
                 for i in range(min(TILE, OH - p)):
                     for j in range(min(TILE, OW - q)):
@@ -198,16 +232,17 @@ def correlate(
     down, across = (OH + TILE - 1) // TILE, (OW + TILE - 1) // TILE
     room, strides, no_floor = enter(taken), (NIL, NIL, C), z.dtype.type(-np.inf)
     V, P, corner = divide(rooms[room], rows * across, C, F)
+    blanks = np.empty(rows * across, np.int64)
     for first in range(0, N * down, rows):
         turn = (first, min(first + rows, N * down))
         T = (turn[1] - first) * across
-        transform_patches(x, pads, (down, across), turn, V, corner)
+        transform_patches(x, pads, (down, across), turn, V, blanks, corner)
         for k in range(PLACES):
             P_k = P[k, : T * F].reshape(T, F)
             kernels.correlate(
                 V[k], strides, offsets, RUN, U[k], nothing, no_floor, (ONE, ONE, T), (NIL, F), P_k, NO
             )
-        finish(P, (down, across), turn, bias, least, seen, z, corner)
+        finish(P, (down, across), turn, bias, least, seen, blanks, z, corner)
     leave(taken, room)
 
 
@@ -240,10 +275,11 @@ def sums(
     down, across = (OH + TILE - 1) // TILE, (OW + TILE - 1) // TILE
     room, strides = enter(taken), (NIL, NIL, C)
     V, E, corner = divide(rooms[room], rows * across, C, F)
+    blanks = np.empty(rows * across, np.int64)
     for first in range(0, N * down, rows):
         turn = (first, min(first + rows, N * down))
         T = (turn[1] - first) * across
-        transform_patches(x, pads, (down, across), turn, V, corner)
+        transform_patches(x, pads, (down, across), turn, V, blanks, corner)
         transform_errors(dz, (down, across), turn, E, total, corner)
         for k in range(PLACES):
             E_k = E[k, : T * F].reshape(T, F)

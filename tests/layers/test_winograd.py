@@ -149,6 +149,33 @@ def test_how_much_less_exact_it_is_than_the_plain_sums(rng: np.random.Generator)
         assert ours < 2.5 * plain
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    window=windows(),
+    C=st.integers(16, 40),
+    F=st.integers(16, 20),
+    share=st.sampled_from([0.0, 0.02, 0.1, 0.5]),
+    dtype=st.sampled_from([np.float32, np.float64]),
+    seed=st.integers(0, 99),
+)
+def test_what_sees_nothing_but_zeros_is_what_the_bias_makes_of_zero(
+    window: Window, C: int, F: int, share: float, dtype: type, seed: int
+) -> None:
+    """To the bit: rounding would put it above or below the corner of a ReLU, which a bias of zero puts there."""
+    x, kernel, bias, dz = one_of(dtype, 3, window, C, F, seed)
+    rng = np.random.default_rng(seed)
+    x *= rng.random((*x.shape[:3], 1)) < share
+    x[..., 1:] *= rng.random(x[..., 1:].shape) < 0.5
+    x = np.where(x == 0, rng.choice([0.0, -0.0], x.shape), x).astype(dtype)
+    blank = ~window.patches(window.pad(x != 0)).any(axis=(3, 4, 5))
+    z = winograd.correlate(x, kernel, window)
+    assert not z[blank].any()
+    above = winograd.correlate(x, kernel, window, bias, least=0.0)
+    np.testing.assert_array_equal(above[blank], np.maximum(np.tile(bias, (blank.sum(), 1)), 0))
+    assert not winograd.correlate_where(x, kernel, window, dz, 0.0)[blank].any()
+    np.testing.assert_allclose(z, patches_times(x, kernel, window), rtol=1e-4, atol=1e-4)
+
+
 def test_no_bit_depends_on_threads_or_on_the_samples_beside(rng: np.random.Generator) -> None:
     window = Window.over((9, 8), (3, 3), (1, 1), "same")
     x, kernel, _, dz = one_of(np.float32, 40, window, 24, 40, 3)
