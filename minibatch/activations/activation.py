@@ -65,6 +65,7 @@ class Activation:
     def gradient(self, gradient: Gradient) -> Gradient:
         """Decorator: attach the function that takes (dy, z, y), and the settings, and returns dz."""
         self._gradient = gradient
+        self.floor = None  # which says something of the gradient, too
         return gradient
 
     def in_place(self, function: Function) -> Function:

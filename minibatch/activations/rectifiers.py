@@ -52,9 +52,6 @@ def relu(z: Array, negative_slope: float = 0.0, max_value: float | None = None, 
     return y
 
 
-relu.floor = 0.0
-
-
 @relu.in_place
 def _(z: Array) -> Array:
     # y > 0 where z > 0: the gradient may look at either.
@@ -79,6 +76,9 @@ def _(
     through = above if max_value is None else above & (z >= 0) & (z <= max_value)
     dz = dy * through
     return dz + negative_slope * dy * ~above if negative_slope else dz
+
+
+relu.floor = 0.0
 
 
 @activation

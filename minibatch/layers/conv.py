@@ -161,27 +161,28 @@ class Conv(Convolution):
         return self.as_output(z), x
 
     def linear_backward(self, dz: Array, cache: Cache) -> Array:
-        return self._backward(dz, cache, None)
+        return self.backward_above(dz, cache, None)
 
-    def backward_above(self, dy: Array, cache: Cache, least: float) -> Array:
-        return self._backward(dy, cache, least)
-
-    def _backward(self, dz: Array, cache: Cache, least: float | None) -> Array:
-        self.weights_backward(dz, cache)
-        images, maps, W = self.as_images(cache), self.as_maps(dz), self._kernel()
-        parts = []
+    def backward_above(self, dy: Array, cache: Cache, least: float | None) -> Array:
+        self.weights_backward(dy, cache)
+        images, maps, W = self.as_images(cache), self.as_maps(dy), self._kernel()
+        dx = []
         for c, f in self._groups():
             seen = () if least is None else (images[..., c], least)
-            parts.append(input_gradient(maps[..., f], W[..., f], self.window, *seen))
-        return _beside(parts).reshape(cache.shape)
+            dx.append(input_gradient(maps[..., f], W[..., f], self.window, *seen))
+        return _beside(dx).reshape(cache.shape)
 
     def weights_backward(self, dy: Array, cache: Cache) -> None:
         images, maps = self.as_images(cache), self.as_maps(dy)
+        # Errors are added up where they are read for the kernel, unless somebody has another way of doing that.
+        own = getattr(self.bias_backward, "__func__", None) is not Convolution.bias_backward
         parts = []
         for c, f in self._groups():
-            db = None if self.bias is None else self.bias.gradient[f]
+            db = None if self.bias is None or own else self.bias.gradient[f]
             parts.append(kernel_gradient(images[..., c], maps[..., f], self.window, db))
         self.kernel.gradient[...] = _beside(parts).reshape(self.kernel.shape)
+        if own:
+            self.bias_backward(dy)
 
     def per_sample_gradients(self, dy: Array, cache: Cache) -> list[Array | Outer]:
         images, maps, window = self.as_images(cache), self.as_maps(dy), self.window

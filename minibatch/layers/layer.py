@@ -107,10 +107,7 @@ class Layer:
         return shape
 
     def forward(self, x: Any, training: bool = False) -> tuple[Array, Cache]:
-        """Return (y, cache) for a batch x of shape (N, ...), or a list of such for a layer of several inputs.
-
-        ``training`` switches on what only training does (dropout).
-        """
+        """Return (y, cache) for a batch x (N, ...), or a list of such; ``training`` switches on, say, dropout."""
         raise TypeError(f"{type(self).__name__} must define forward(x, training).")
 
     def backward(self, dy: Array, cache: Cache) -> Any:
@@ -293,7 +290,7 @@ class ActivatedLayer(Layer):
         raise TypeError(f"{type(self).__name__} must define linear(x, training).")
 
     def linear_above(self, x: Array, least: float | None) -> tuple[Array, Cache]:
-        """Return (max(z, least), cache), in one pass: what ReLU makes of z needs none of its own."""
+        """Return (max(z, least), cache), in one pass."""
         raise TypeError(f"{type(self).__name__} has no linear_above(x, least).")
 
     def linear_softmax(self, x: Array, training: bool) -> tuple[Array, Array, Cache]:

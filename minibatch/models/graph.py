@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from minibatch.layers import ActivatedLayer, Layer
 from minibatch.layers.symbol import Symbol
@@ -25,27 +25,37 @@ class Visit:
     takes_list: bool = False
 
 
-class Below(NamedTuple):
-    """What a layer that has a ``backward_above`` lies on, and the backward that this is a form of."""
+#: What two layers do in a pass, if their gradient is to go through the lower one's activation where it is made.
+PARTS = (
+    *("forward", "linear", "linear_above", "pool"),
+    *("backward", "linear_backward", "activation_backward", "pool_backward"),
+)
 
+
+class Below(NamedTuple):
+    """A layer that has a ``backward_above``, and the one whose output it takes."""
+
+    above: Layer
     layer: ActivatedLayer
-    backward: Any
 
     @classmethod
-    def under(cls, layer: Layer, below: Layer | None) -> Below | None:
-        """Return that of a layer over another one; None if they have no such form together."""
-        kind = type(layer)
-        # One derived from the library's own may keep something else for its backward.
-        own = kind.__module__.startswith("minibatch.") and kind.backward_above is not Layer.backward_above
-        if not own or not isinstance(below, ActivatedLayer):
-            return None
-        return cls(below, kind.linear_backward if issubclass(kind, ActivatedLayer) else kind.backward)
+    def under(cls, above: Layer, layer: Layer | None) -> Below | None:
+        """Return them, if they have such a form together."""
+        has_one = type(above).backward_above is not Layer.backward_above
+        return cls(above, layer) if has_one and isinstance(layer, ActivatedLayer) else None
 
-    def least(self, backward: Any) -> float | None:
-        """Return c, if the layer below ends in max(z, c), and nobody replaced its gradient or this backward."""
-        through = getattr(self.layer.activation_backward, "__func__", None)
-        own = through is ActivatedLayer.activation_backward and getattr(backward, "__func__", None) is self.backward
-        return self.layer.activation.floor if own else None
+    @property
+    def least(self) -> float | None:
+        """c, if the lower one ends in max(z, c), and all that both do is the library's own.
+
+        What somebody derived from it, or put in its place, may take or keep something else.
+        """
+        for layer in self:
+            for name in PARTS:
+                part = getattr(layer, name, None)
+                if part is not None and not (getattr(part, "__module__", None) or "").startswith("minibatch."):
+                    return None
+        return self.layer.activation.floor
 
 
 @dataclass(frozen=True)

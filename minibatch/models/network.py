@@ -189,6 +189,7 @@ class Network:
     def forward(self, inputs: Sequence[Array], training: bool = False) -> tuple[list[Array], list[Cache]]:
         """Return (outputs, caches) for a batch of each input: what comes out, and what ``backward`` needs."""
         graph = self.graph
+        _as_many("inputs", inputs, graph.inputs)
         values: list[Any] = [None] * graph.size
         # By number, here and in the steps' other loops: zip(strict=True) takes as long as a small layer's bias.
         for i, place in enumerate(graph.inputs):
@@ -254,6 +255,8 @@ class Network:
             be gone through, and the first layer with weights need not compute its dx.
         """
         graph = self.graph
+        _as_many("gradients", gradients, graph.outputs)
+        _as_many("caches", caches, graph.visits)
         dvalues: list[Any] = [None] * graph.size
         dlogits = dvalues.copy()
         for i, place in enumerate(graph.outputs):
@@ -278,7 +281,7 @@ class Network:
             before = [w.gradient.copy() for w in layer.weights] if layer in visited else None
             dx: Any = None
             # The gradient by the layer's input; or, where it goes through the ReLU below at once, by that one's z.
-            least = None if below is None else below.least(step)
+            least = None if below is None else below.least
             if leads_to_weights or by_inputs:
                 dx = step(dy, cache) if least is None else layer.backward_above(dy, cache, least)
             elif can_spare_dx:
@@ -309,6 +312,11 @@ class Network:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}, {len(self.layers)} layers>"
+
+
+def _as_many(what: str, given: Sequence[Any], wanted: Sequence[Any]) -> None:
+    if len(given) != len(wanted):
+        raise ValueError(f"expected {len(wanted)} {what}, in a list; got {len(given)}.")
 
 
 def _add(values: list[Any], place: int, part: Array | None) -> None:

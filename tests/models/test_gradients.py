@@ -164,8 +164,9 @@ def test_a_gradient_through_the_relu_below_is_the_same(
     x, y = rng.normal(size=(5, 12, 12, 3)), [rng.normal(size=(5, 1)), rng.normal(size=(5, 4, 4, 16))]
     seen: list[list[np.ndarray]] = [[], []]
     asked = []
-    for k, least in enumerate((Below.least, lambda self, backward: None)):
-        monkeypatch.setattr(Below, "least", lambda *args, least=least: asked.append(least(*args)) or asked[-1])
+    for k, least in enumerate((Below.least.fget, lambda self: None)):
+        look = property(lambda self, least=least: asked.append(least(self)) or asked[-1])
+        monkeypatch.setattr(Below, "least", look)
         outputs, caches = model.forward([x], training=True)
         dy = [2 * (output - wanted) for output, wanted in zip(outputs, y, strict=True)]
         dx = model.backward(dy, caches, [False, False], lambda layer, dz, cache, k=k: seen[k].append(dz))
@@ -175,19 +176,69 @@ def test_a_gradient_through_the_relu_below_is_the_same(
         np.testing.assert_allclose(through, apart, rtol=1e-9, atol=1e-9)
 
 
-def test_a_backward_that_somebody_replaced_is_heeded(rng: np.random.Generator) -> None:
-    model = mb.Sequential([mb.Input((8, 8, 2)), *(mb.layers.Conv2D(16, 3, activation="relu") for _ in range(2))])
+@pytest.mark.parametrize(
+    ("upper", "place", "name"),
+    [
+        *[("Conv2D", 0, name) for name in ("forward", "linear", "linear_above", "activation_backward")],
+        *[("Conv2D", 1, name) for name in ("forward", "linear", "linear_backward")],
+        *[("MaxPooling2D", 0, name) for name in ("forward", "activation_backward")],
+        *[("MaxPooling2D", 1, name) for name in ("forward", "backward", "pool", "pool_backward")],
+    ],
+)
+@pytest.mark.parametrize("whole_class", [False, True])
+def test_what_somebody_put_in_place_of_a_method_is_heeded(
+    upper: str, place: int, name: str, whole_class: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    above = mb.layers.Conv2D(16, 3) if upper == "Conv2D" else mb.layers.MaxPooling2D()
+    model = mb.Sequential([mb.Input((8, 8, 2)), mb.layers.Conv2D(16, 3, activation="relu"), above])
     model.compile("sgd", "mse")
-    x, y = rng.normal(size=(3, 8, 8, 2)), rng.normal(size=(3, 4, 4, 16))
-    below, above = model.layers
-    expected = model.loss_and_gradient(x, y)[1]
-    for layer, name in ((above, "linear_backward"), (below, "activation_backward")):
-        called = []
-        own = getattr(layer, name)
-        setattr(layer, name, lambda *args, own=own, called=called: called.append(1) or own(*args))
-        np.testing.assert_allclose(model.loss_and_gradient(x, y)[1], expected, rtol=1e-4, atol=1e-5)
-        assert called
-        delattr(layer, name)
+    layer, below = model.layers[place], model.graph.way_back[0][-1]
+    assert below.least == 0
+    on = type(layer) if whole_class else layer
+    own = getattr(on, name)
+    monkeypatch.setattr(on, name, lambda *args, **kwargs: own(*args, **kwargs))
+    assert below.least is None
+
+
+def test_a_bias_gradient_of_ones_own_is_heeded(rng: np.random.Generator) -> None:
+    class Frozen(mb.layers.Conv2D):
+        def bias_backward(self, dz: np.ndarray) -> None:
+            self.bias.gradient.fill(0)
+
+    model = mb.Sequential([mb.Input((8, 8, 2)), Frozen(16, 3)])
+    model.compile("sgd", "mse")
+    gradient = model.loss_and_gradient(rng.normal(size=(3, 8, 8, 2)), rng.normal(size=(3, 6, 6, 16)))[1]
+    assert gradient[:-16].any()
+    assert not gradient[-16:].any()
+
+
+def test_a_gradient_attached_anew_is_the_one_that_counts(rng: np.random.Generator) -> None:
+    bent = mb.activations.Activation(mb.activations.relu.function)
+    bent.gradient(mb.activations.relu._gradient)
+    bent.floor = 0.0
+
+    @bent.gradient
+    def _(dy: np.ndarray, z: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return 0 * dy
+
+    lower = mb.layers.Conv2D(16, 3, activation=bent)
+    model = mb.Sequential([mb.Input((8, 8, 2)), lower, mb.layers.MaxPooling2D()])
+    model.compile("sgd", "mse")
+    model.loss_and_gradient(rng.normal(size=(3, 8, 8, 2)), rng.normal(size=(3, 3, 3, 16)))
+    assert not lower.kernel.gradient.any()
+
+
+@pytest.mark.parametrize("given", [0, 2])
+def test_a_pass_wants_as_many_arrays_as_there_are(given: int, rng: np.random.Generator) -> None:
+    model = mb.Sequential([mb.Input((4,)), mb.layers.Dense(2)])
+    x = rng.normal(size=(3, 4))
+    with pytest.raises(ValueError, match=f"expected 1 inputs, in a list; got {given}"):
+        model.forward([x] * given)
+    outputs, caches = model.forward([x])
+    with pytest.raises(ValueError, match=f"expected 1 gradients, in a list; got {given}"):
+        model.backward(outputs * given, caches, [False])
+    with pytest.raises(ValueError, match="expected 1 caches, in a list; got 0"):
+        model.backward(outputs, [], [False])
 
 
 def test_a_layer_of_ones_own_over_a_relu_is_asked_for_its_backward(rng: np.random.Generator) -> None:
