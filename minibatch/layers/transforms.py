@@ -71,11 +71,12 @@ def _plain_transform_and_look(*factors: Matrix) -> Any:
     transform, n = _plain_transform(*factors), factors[-1].shape[1]
     middle = slice(n // 2 - 1, n // 2 + 1)
 
-    def transform_and_look(x: Array, at: int, steps: Steps, C: int, y: Array, to: int, strides: Steps) -> bool:
-        """Write Y = M X M'; return whether one of the four X in the middle is zero in all channels."""
+    def transform_and_look(x: Array, at: int, steps: Steps, C: int, y: Array, to: int, strides: Steps) -> int:
+        """Write Y = M X M'; return which of the four X in the middle are zero in all channels, a bit for each."""
         transform(x, at, steps, C, y, to, strides)
         X: Array = np.array(_cells(x, at, steps, C, n))
-        return bool((X[middle, middle] == 0).all(axis=2).any())
+        blank = (X[middle, middle] == 0).all(axis=2).ravel()
+        return sum(1 << k for k in range(4) if blank[k])
 
     return transform_and_look
 
@@ -156,22 +157,22 @@ def _compiled_transform_and_look(*factors: Matrix) -> Any:
         def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             half = factors[-1].shape[1] // 2
             flags = ir.VectorType(ir.IntType(1), VECTOR // (x.dtype.bitwidth // 8))
-            none = ir.Constant(flags, None)
-            found = {place: cgutils.alloca_once_value(builder, none) for place in np.ndindex(2, 2)}
+            found = [cgutils.alloca_once_value(builder, ir.Constant(flags, None)) for _ in range(4)]
 
             def note(channels: Columns, c: Any, X: list[list[Any]]) -> None:
-                for (i, j), variable in found.items():
-                    here = channels.is_not_zero(X[half - 1 + i][half - 1 + j])
+                for k, variable in enumerate(found):
+                    here = channels.is_not_zero(X[half - 1 + k // 2][half - 1 + k % 2])
                     builder.store(builder.or_(builder.load(variable), here), variable)
 
             _emit((context, builder, signature, arguments), factors, look=note)
-            blank = ir.Constant(ir.IntType(1), 0)
-            for variable in found.values():
-                number = builder.bitcast(builder.load(variable), ir.IntType(flags.count))
-                blank = builder.or_(blank, builder.icmp_unsigned("==", number, ir.Constant(number.type, 0)))
+            blank = I64(0)
+            for k, variable in enumerate(found):
+                bits = builder.bitcast(builder.load(variable), ir.IntType(flags.count))
+                none = builder.icmp_unsigned("==", bits, ir.Constant(bits.type, 0))
+                blank = builder.or_(blank, builder.shl(builder.zext(none, I64), I64(k)))
             return blank
 
-        return types.boolean(x, at, steps, C, y, to, strides), emit
+        return types.int64(x, at, steps, C, y, to, strides), emit
 
     return transform_and_look
 

@@ -32,6 +32,12 @@ Numbers = npt.NDArray[np.int64]
 #: PATCH and TILE: for two plain numbers Numba would compile ``patch`` twice.
 WIDE: Any = np.intp(PATCH)
 NARROW: Any = np.intp(TILE)
+#: For each output of a tile, which of the four pixels in the middle of a patch it sees: bit 2 i + j for (i, j).
+IN_THE_MIDDLE = tuple(
+    sum(1 << 2 * a + b for a in (0, 1) for b in (0, 1) if i <= 2 + a <= i + 2 and j <= 2 + b <= j + 2)
+    for i in range(TILE)
+    for j in range(TILE)
+)
 
 
 @functools.lru_cache(maxsize=64)
@@ -64,17 +70,24 @@ def patch(x: Array, n: int, top: int, left: int, size: int, corner: Array) -> No
 
 
 @compiled
-def blank_windows(d: Array, at: int, row: int, C: int) -> int:
-    """Return which outputs of a tile see nothing but zeros, a bit for each: bit TILE i + j for output (i, j)."""
+def blank_windows(d: Array, at: int, row: int, C: int, middle: int, down: int, across: int) -> int:
+    """Return which outputs of a tile see nothing but zeros, a bit for each: bit TILE i + j for output (i, j).
+
+    ``middle`` are the pixels in the middle of the patch that are zero, of which each window has one or more. There
+    are so many rows and columns of outputs, ``down`` and ``across``.
+    """
     bits = 0
-    for i in range(TILE):
-        for j in range(TILE):
-            blank = True
-            for k in range(9):
-                first = at + (i + k // 3) * row + (j + k % 3) * C
-                for c in range(C):
-                    blank &= d[first + c] == 0
-            bits |= blank << (TILE * i + j)
+    for i in range(min(TILE, down)):
+        for j in range(min(TILE, across)):
+            needed = IN_THE_MIDDLE[i * TILE + j]
+            k = c = 0
+            if middle & needed == needed:
+                while k < 9 and d[at + (i + k // 3) * row + (j + k % 3) * C + c] == 0:
+                    c += 1
+                    if c == C:
+                        k, c = k + 1, 0
+            if k == 9:
+                bits |= 1 << (i * TILE + j)
     return bits
 
 
@@ -85,10 +98,11 @@ def transform_patches(
     tiles: tuple[int, int],
     turn: tuple[int, int],
     V: Array,
+    positions: tuple[int, int],
     blanks: Numbers,
     corner: Array,
 ) -> None:
-    """Write V (36, T C): B' d B of the patches of these tiles; and their ``blank_windows``."""
+    """Write V (36, T C): B' d B of the patches of these tiles; and their ``blank_windows``, if there is room."""
     _, H, W, C = x.shape
     pixels, places, far = x.reshape(-1), V.reshape(-1), V.shape[1]
     to = t = 0
@@ -99,9 +113,10 @@ def transform_patches(
             if not (0 <= top <= H - PATCH and 0 <= left <= W - PATCH):
                 patch(x, n, top, left, WIDE, corner)
                 d, at, row = corner, 0, PATCH * C
-            some = transform_patch(d, at, (row, C), C, places, to, (PATCH * far, far))
-            # Each window of the patch has one of the four pixels in the middle.
-            blanks[t] = blank_windows(d, at, row, C) if some else 0
+            middle = transform_patch(d, at, (row, C), C, places, to, (PATCH * far, far))
+            if len(blanks):
+                down, across = positions[0] - (top + pads[0]), positions[1] - (left + pads[1])
+                blanks[t] = blank_windows(d, at, row, C, middle, down, across) if middle else 0
             to, t = to + C, t + 1
 
 
@@ -236,7 +251,7 @@ def correlate(
     for first in range(0, N * down, rows):
         turn = (first, min(first + rows, N * down))
         T = (turn[1] - first) * across
-        transform_patches(x, pads, (down, across), turn, V, blanks, corner)
+        transform_patches(x, pads, (down, across), turn, V, (OH, OW), blanks, corner)
         for k in range(PLACES):
             P_k = P[k, : T * F].reshape(T, F)
             kernels.correlate(
@@ -275,11 +290,11 @@ def sums(
     down, across = (OH + TILE - 1) // TILE, (OW + TILE - 1) // TILE
     room, strides = enter(taken), (NIL, NIL, C)
     V, E, corner = divide(rooms[room], rows * across, C, F)
-    blanks = np.empty(rows * across, np.int64)
+    not_asked = np.empty(0, np.int64)
     for first in range(0, N * down, rows):
         turn = (first, min(first + rows, N * down))
         T = (turn[1] - first) * across
-        transform_patches(x, pads, (down, across), turn, V, blanks, corner)
+        transform_patches(x, pads, (down, across), turn, V, (OH, OW), not_asked, corner)
         transform_errors(dz, (down, across), turn, E, total, corner)
         for k in range(PLACES):
             E_k = E[k, : T * F].reshape(T, F)
