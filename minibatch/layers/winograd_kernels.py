@@ -76,16 +76,21 @@ def blank_windows(d: Array, at: int, row: int, C: int, middle: int, down: int, a
     ``middle`` are the pixels in the middle of the patch that are zero, of which each window has one or more. There
     are so many rows and columns of outputs, ``down`` and ``across``.
     """
-    bits = 0
+    bits = known = blank = 0
     for i in range(min(TILE, down)):
         for j in range(min(TILE, across)):
-            needed = IN_THE_MIDDLE[i * TILE + j]
-            k = c = 0
-            if middle & needed == needed:
-                while k < 9 and d[at + (i + k // 3) * row + (j + k % 3) * C + c] == 0:
-                    c += 1
-                    if c == C:
-                        k, c = k + 1, 0
+            needed, k = IN_THE_MIDDLE[i * TILE + j], 0
+            while middle & needed == needed and k < 9:
+                pixel = (i + k // 3) * PATCH + j + k % 3
+                if not known >> pixel & 1:
+                    first, c = at + pixel // PATCH * row + pixel % PATCH * C, 0
+                    while c < C and d[first + c] == 0:
+                        c += 1
+                    known |= 1 << pixel
+                    blank |= int(c == C) << pixel
+                if not blank >> pixel & 1:
+                    break
+                k += 1
             if k == 9:
                 bits |= 1 << (i * TILE + j)
     return bits
