@@ -26,7 +26,7 @@ class Visit:
 
 
 #: What two layers do in a pass, if their gradient is to go through the lower one's activation where it is made.
-PARTS = (
+METHODS = (
     *("forward", "linear", "linear_above", "pool"),
     *("backward", "linear_backward", "activation_backward", "pool_backward"),
 )
@@ -51,7 +51,7 @@ class Below(NamedTuple):
         What somebody derived from it, or put in its place, may take or keep something else.
         """
         for layer in self:
-            for name in PARTS:
+            for name in METHODS:
                 part = getattr(layer, name, None)
                 if part is not None and not (getattr(part, "__module__", None) or "").startswith("minibatch."):
                     return None
