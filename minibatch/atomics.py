@@ -22,6 +22,8 @@ HERE = hasattr(time, "CLOCK_MONOTONIC") and not PLAIN
 _CLOCK = int(getattr(time, "CLOCK_MONOTONIC", 0))
 #: How a processor is told that a loop only waits.
 _PAUSE = {"x86_64": "llvm.x86.sse2.pause"}.get(platform.machine())
+#: How it is told to settle what it writes past its cache; where this is unknown, nothing is written so.
+_SETTLE = {"x86_64": "llvm.x86.sse.sfence"}.get(platform.machine())
 _I32, _I64, _POINTER = ir.IntType(32), ir.IntType(64), ir.PointerType()
 _TIME = ir.ArrayType(_I64, 2)  # seconds and nanoseconds
 _emitted: Any = intrinsic
@@ -79,6 +81,19 @@ def pause(_: Any) -> Any:
 
 
 @_emitted
+def settle(_: Any) -> Any:
+    """Let what was written past the cache (``registers``) be in memory before what is written from now on."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        if _SETTLE:
+            nothing = ir.FunctionType(ir.VoidType(), [])
+            builder.call(cgutils.get_or_insert_function(builder.module, nothing, _SETTLE), [])
+        return context.get_dummy_value()
+
+    return types.void(), emit
+
+
+@_emitted
 def now(_: Any) -> Any:
     """Return the nanoseconds of a clock that goes on evenly."""
 
@@ -106,4 +121,4 @@ def sleep(_: Any) -> Any:
     return types.void(), emit
 
 
-__all__ = ["HERE", "add", "now", "pause", "read", "sleep", "write"]
+__all__ = ["HERE", "add", "now", "pause", "read", "settle", "sleep", "write"]

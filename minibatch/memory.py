@@ -21,6 +21,9 @@ from minibatch.typing import Array
 #: Arrays of so many bytes and more are kept; for smaller ones the system's own memory is as fast.
 LARGE = 1 << 18
 
+#: Arrays of so many bytes and more do not stay in the processor's cache until they are read.
+STREAM = 1 << 24
+
 #: The bytes of a line of the processor's cache.
 LINE_BYTES = 64
 
@@ -99,6 +102,15 @@ def like(x: Array) -> Array | None:
     return None if x.nbytes < LARGE else empty(x.shape, x.dtype)
 
 
+def streams(z: Array) -> bool:
+    """Return whether a new array is better written past the cache: it is not there any more when it is read.
+
+    A processor reads a line of memory before it writes to it, unless all of the line is written, in this way.
+    """
+    rows = z.shape[-1] * z.itemsize
+    return z.nbytes >= STREAM and rows % LINE_BYTES == 0 and z.ctypes.data % LINE_BYTES == 0
+
+
 class _Own(threading.local):
     """Scratch memory of each thread: by what it is for, the block, and the arrays that were last cut from it."""
 
@@ -136,4 +148,4 @@ def scratch(purpose: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array
     return array
 
 
-__all__ = ["Kept", "aligned", "empty", "like", "lines", "release", "scratch"]
+__all__ = ["Kept", "aligned", "empty", "like", "lines", "release", "scratch", "streams"]

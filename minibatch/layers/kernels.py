@@ -48,10 +48,11 @@ def _plain_products(positions: int, vectors: int) -> Any:
         z: Array,
         m: int,
         more: bool,
+        stream: bool,
     ) -> None:
         """Write z[m + t, f : f + width] = max(A W + bias, least), for A the patch at start + t step.
 
-        With ``more`` it is added to what is there, in place of the bias.
+        With ``more`` it is added to what is there, in place of the bias; a ``stream`` goes past the cache.
         """
         columns = slice(f, f + vectors * (VECTOR // x.itemsize))
         for t in range(positions):
@@ -108,6 +109,7 @@ def _compiled_products(positions: int, vectors: int) -> Any:
         z: Any,
         m: Any,
         more: Any,
+        stream: Any,
     ) -> Any:
         def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             here = context, builder, signature, arguments
@@ -141,10 +143,10 @@ def _compiled_products(positions: int, vectors: int) -> Any:
                     tile.begin_run()
             tile.end_run()
             for t in tile.rows:
-                tile.write(t, to[t], floor)
+                tile.write(t, to[t], floor, arguments[12])
             return context.get_dummy_value()
 
-        return types.void(x, start, step, offsets, run, W, bias, least, f, z, m, more), emit
+        return types.void(x, start, step, offsets, run, W, bias, least, f, z, m, more, stream), emit
 
     return products
 
@@ -244,13 +246,14 @@ def correlate(
     filters: tuple[int, int],
     z: Array,
     more: bool,
+    stream: bool,
 ) -> None:
     """Write z (N OH OW, F): the patches of x, times W (K, F), plus the bias (F,); and ``least`` where that is more.
 
     Position (n, p, q) of ``positions`` (N, OH, OW) is at n, p, q times the three ``strides`` in x. Where OW is no
     multiple of a tile's rows, some positions are written twice. ``filters`` are the first to be written and the
     one after the last, both multiples of a tile's width unless they are F. With ``more`` the products are added to
-    what is there, in place of the bias.
+    what is there, in place of the bias. A ``stream`` is written past the cache (``streams``).
     """
     (N, OH, OW), (image, row, step) = positions, strides
     lanes = VECTOR // x.itemsize
@@ -266,17 +269,19 @@ def correlate(
                     q = min(begun, OW - rows)
                     start = n * image + p * row + q * step
                     if rows == ROWS and wide:
-                        products_most(x, start, step, offsets, run, W, bias, least, f, z, m + q, more)
+                        products_most(x, start, step, offsets, run, W, bias, least, f, z, m + q, more, stream)
                     elif rows == ROWS:
-                        narrow_products_most(x, start, step, offsets, run, W, bias, least, f, z, m + q, more)
+                        narrow_products_most(
+                            x, start, step, offsets, run, W, bias, least, f, z, m + q, more, stream
+                        )
                     elif rows == 4 and wide:
-                        products_4(x, start, step, offsets, run, W, bias, least, f, z, m + q, more)
+                        products_4(x, start, step, offsets, run, W, bias, least, f, z, m + q, more, stream)
                     elif rows == 4:
-                        narrow_products_4(x, start, step, offsets, run, W, bias, least, f, z, m + q, more)
+                        narrow_products_4(x, start, step, offsets, run, W, bias, least, f, z, m + q, more, stream)
                     elif wide:
-                        products_1(x, start, step, offsets, run, W, bias, least, f, z, m + q, more)
+                        products_1(x, start, step, offsets, run, W, bias, least, f, z, m + q, more, stream)
                     else:
-                        narrow_products_1(x, start, step, offsets, run, W, bias, least, f, z, m + q, more)
+                        narrow_products_1(x, start, step, offsets, run, W, bias, least, f, z, m + q, more, stream)
                     begun = q + rows
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from minibatch.board import Board, Cut, share, this
 from minibatch.compiling import compiled
 from minibatch.layers import kernels
-from minibatch.layers.kernels import NIL, ONE
+from minibatch.layers.kernels import NIL, NO, ONE
 from minibatch.layers.registers import ROWS, VECTOR
 from minibatch.typing import Array
 
@@ -46,7 +46,9 @@ def product(
     strides, positions, no_floor = (NIL, NIL, C), (ONE, ONE, len(some)), z.dtype.type(-np.inf)
     for c in range(0, C, DEPTH):
         few, floor = W[c : c + DEPTH], least if c + DEPTH >= C else no_floor
-        kernels.correlate(pixels[c:], strides, here, len(few), few, bias, floor, positions, columns, some, c > 0)
+        kernels.correlate(
+            pixels[c:], strides, here, len(few), few, bias, floor, positions, columns, some, c > 0, NO
+        )
 
 
 @compiled
@@ -74,7 +76,7 @@ def partial_products(
         # Written somewhere, or the compiler would see that nobody needs it.
         largest[start // cut[1]] = kernels.read_ahead(few.reshape(-1))
         kernels.correlate(
-            pixels[c:], strides, here, len(few), few, nothing, no_floor, positions, (NIL, F), part, c > start
+            pixels[c:], strides, here, len(few), few, nothing, no_floor, positions, (NIL, F), part, c > start, NO
         )
 
 

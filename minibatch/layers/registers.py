@@ -58,6 +58,18 @@ class Columns:
         for v in self.columns:
             self.builder.call(self._store, [vectors[v], self._from(address, v), I32(4), self._used[v]])
 
+    def put(self, vectors: list[Any], address: Any, stream: Any) -> None:
+        """Write vectors; where ``stream`` is true, whole ones, to a multiple of their size, past the cache."""
+        with self.builder.if_else(stream) as (then, otherwise):
+            with then:
+                once = self.builder.module.add_metadata([I32(1)])
+                for v in self.columns:
+                    to = self.builder.bitcast(self._from(address, v), self.vector.as_pointer())
+                    written = self.builder.store(vectors[v], to, align=VECTOR)
+                    written.set_metadata("nontemporal", once)
+            with otherwise:
+                self.store(vectors, address)
+
     def at_least(self, vector: Any, least: Any) -> Any:
         """Return a vector with ``least`` in place of what is smaller; NaN stays."""
         floor = self.everywhere(least, self.vector)
@@ -146,10 +158,17 @@ class Tile(Columns):
                 both = [self.builder.load(register[row][v]) for register in (self.totals, self.sums)]
                 self.builder.store(self.builder.fadd(*both), self.totals[row][v])
 
-    def write(self, row: int, address: Any, least: Any = None) -> None:
-        """Write a row's totals from this address on; in place of smaller ones ``least``, where that is given."""
+    def write(self, row: int, address: Any, least: Any = None, stream: Any = None) -> None:
+        """Write a row's totals from this address on; in place of smaller ones ``least``, where that is given.
+
+        Where ``stream`` is true, see there.
+        """
         totals = [self.builder.load(self.totals[row][v]) for v in self.columns]
-        self.store(totals if least is None else [self.at_least(total, least) for total in totals], address)
+        totals = totals if least is None else [self.at_least(total, least) for total in totals]
+        if stream is None:
+            self.store(totals, address)
+        else:
+            self.put(totals, address, stream)
 
 
 def array(context: Any, builder: Any, signature: Any, arguments: Any, k: int) -> Any:

@@ -61,21 +61,20 @@ def correlate(
     x: Array, kernel: Array, window: Window, bias: Array | None = None, least: float | None = None
 ) -> Array:
     """Return max(z + bias, least), (N, OH, OW, F); for z see ``correlation.patches_times``."""
-    from minibatch.layers import kernels
+    from minibatch.layers import band_kernels as kernels
+    from minibatch.layers.rooms import rooms
 
-    C, F = kernel.shape[2:]
-    W = np.ascontiguousarray(kernel).reshape(-1, F)
-    b = _zeros(F, x.dtype) if bias is None else bias
-    z = memory.empty((len(x), *window.positions, F), x.dtype)
-    layout, floor = _layout(window, C), _floor(least, x.dtype)
-
-    def multiply(few: slice) -> None:
-        some = z[few]
-        kernels.correlate(
-            _padded(x[few], window), *layout, W, b, floor, some.shape[:3], (0, F), some.reshape(-1, F), False
-        )
-
-    each(multiply, pieces(x, window, F))
+    x, (C, F), (OH, OW) = np.ascontiguousarray(x), kernel.shape[2:], window.positions
+    z = memory.empty((len(x), OH, OW, F), x.dtype)
+    (strides, offsets, run), (down, width) = _layout(window, C), (window.strides[0], window.padded[1])
+    extent, rows = _bands(len(x), window, C, F, x.itemsize)
+    room = ((min(rows, OH) - 1) * down + window.reach[0]) * width * C
+    before = window.pads[0][0], window.pads[1][0]
+    W, b = np.ascontiguousarray(kernel).reshape(-1, F), _zeros(F, x.dtype) if bias is None else bias
+    how = before, window.padded, window.reach[0], strides, offsets, run, W, b, _floor(least, x.dtype)
+    turns = rooms("band", -(-extent // rows), room, x.dtype)
+    long = z.size * len(W) >= LONG
+    together(kernels.correlate, (extent, rows), x, *how, *turns, memory.streams(z), z, long=long)
     return z
 
 
@@ -159,6 +158,16 @@ def _cut(extent: int, work: int, grain: int) -> tuple[int, int]:
     """Return how to cut so many rows, or columns, of so many multiplications: the extent, and that of a piece."""
     count = 1 if work < LARGE else max(FEWEST, work // PIECE)
     return extent, -(-extent // (count * grain)) * grain
+
+
+@functools.lru_cache(maxsize=256)
+def _bands(N: int, window: Window, C: int, F: int, itemsize: int) -> tuple[int, int]:
+    """Return how many rows of positions there are, and how many of them to take as a piece."""
+    OH, OW = window.positions
+    row = OW * math.prod(window.size) * C * F
+    most = BYTES // (window.padded[1] * C * window.strides[0] * itemsize)
+    extent, rows = _cut(N * OH, N * OH * row, 1)
+    return extent, max(1, min(rows, most))
 
 
 def pieces(x: Array, window: Window, F: int) -> list[slice]:

@@ -96,6 +96,7 @@ def _plain_transform_above(*factors: Matrix) -> Any:
         seen: Array,
         look: bool,
         least: float,
+        stream: bool,
     ) -> None:
         """Write Y = max(M X M' + bias, least).
 
@@ -192,6 +193,7 @@ def _compiled_transform_above(*factors: Matrix) -> Any:
         seen: Any,
         look: Any,
         least: Any,
+        stream: Any,
     ) -> Any:
         def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             here = context, builder, signature, arguments
@@ -203,16 +205,17 @@ def _compiled_transform_above(*factors: Matrix) -> Any:
                     with then:
                         for i, j in np.ndindex(len(Y), len(Y)):
                             other = channels.load(builder.gep(seen_[i][j], [c]))[0]
-                            channels.store([channels.where_above(Y[i][j], other, floor)], Y_[i][j])
+                            channels.put([channels.where_above(Y[i][j], other, floor)], Y_[i][j], arguments[11])
                     with otherwise:
                         more = channels.load(builder.gep(bias_.data, [c]))[0]
                         for i, j in np.ndindex(len(Y), len(Y)):
-                            channels.store([channels.at_least(builder.fadd(Y[i][j], more), floor)], Y_[i][j])
+                            more_ = channels.at_least(builder.fadd(Y[i][j], more), floor)
+                            channels.put([more_], Y_[i][j], arguments[11])
 
             _emit(here, factors, write=write)
             return context.get_dummy_value()
 
-        return types.void(x, at, steps, C, y, to, strides, bias, seen, look, least), emit
+        return types.void(x, at, steps, C, y, to, strides, bias, seen, look, least, stream), emit
 
     return transform_above
 

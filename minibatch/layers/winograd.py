@@ -40,7 +40,7 @@ import numpy.typing as npt
 
 from minibatch import memory
 from minibatch.layers.window import Window
-from minibatch.parallel import PARTS, threads, together
+from minibatch.parallel import PARTS, together
 from minibatch.typing import Array
 
 Matrix = npt.NDArray[np.float64]
@@ -141,7 +141,7 @@ def _correlate(
     few = _images(len(x), window.positions)
     turn = _turn(len(x), few, window, C, F, x.dtype)
     how = U, bias, nothing, least, seen, kernels.runs(C)
-    together(kernels.correlate, (len(x), few), x, _before(window), *how, *turn, z, long=True)
+    together(kernels.correlate, (len(x), few), x, _before(window), *how, *turn, memory.streams(z), z, long=True)
     return z
 
 
@@ -171,13 +171,11 @@ def _images(N: int, positions: tuple[int, int]) -> int:
 
 
 def _turn(N: int, few: int, window: Window, C: int, F: int, dtype: np.dtype[Any]) -> tuple[int, Array, Array]:
-    """Return how many rows of tiles to take a turn, memory for their transforms, and who is in it.
+    """Return how many rows of tiles to take a turn; and ``rooms`` for their transforms."""
+    from minibatch.layers.rooms import rooms
 
-    There is a room for each thread that can take part; should there be more, they wait for one.
-    """
     rows, size = _room(few, window.positions, C, F, dtype.itemsize)
-    rooms = max(1, min(threads(), -(-N // few)))
-    return rows, memory.scratch("winograd", (rooms, size), dtype), np.zeros(rooms, np.int64)
+    return rows, *rooms("winograd", -(-N // few), size, dtype)
 
 
 @functools.lru_cache(maxsize=256)

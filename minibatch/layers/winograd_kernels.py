@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from minibatch.atomics import add, pause
+from minibatch.atomics import settle
 from minibatch.board import Board, Cut, share, this
-from minibatch.compiling import PLAIN, compiled
+from minibatch.compiling import compiled
 from minibatch.layers import kernels
 from minibatch.layers.kernels import NIL, NO, ONE, RUN
+from minibatch.layers.rooms import Taken, enter, leave
 from minibatch.layers.transforms import (
     finish_products,
     finish_sums,
@@ -153,6 +154,7 @@ def finish(
     least: float,
     seen: Array,
     blanks: Numbers,
+    stream: bool,
     z: Array,
     corner: Array,
 ) -> None:
@@ -172,7 +174,7 @@ def finish(
             Y, to, row = (numbers, ((n * OH + p) * OW + q) * F, OW * F) if whole else (corner, 0, TILE * F)
             floor = lowest if seen.size and not whole else least
             look, steps, strides = whole and seen.size > 0, (PATCH * far, far), (row, F)
-            finish_products(places, at, steps, F, Y, to, strides, bias, others, look, floor)
+            finish_products(places, at, steps, F, Y, to, strides, bias, others, look, floor, stream and whole)
             for bit in range(TILE * TILE if blanks[t] else 0):
                 if blanks[t] >> bit & 1:
                     first = to + bit // TILE * row + bit % TILE * F
@@ -201,25 +203,6 @@ def transform_kernels(board: Board, cut: Cut, kernel: Array, U: Array, start: in
 
 
 @compiled
-def enter(taken: Numbers) -> int:
-    """Return a room in which no other thread is; ``taken`` counts those who are in each."""
-    room = 0
-    if not PLAIN:  # then there are no other threads
-        while add(taken, room, 1):
-            add(taken, room, -1)
-            room = (room + 1) % len(taken)
-            pause()
-    return room
-
-
-@compiled
-def leave(taken: Numbers, room: int) -> None:
-    """Let another thread have the room."""
-    if not PLAIN:
-        add(taken, room, -1)
-
-
-@compiled
 def correlate(
     board: Board,
     cut: Cut,
@@ -233,7 +216,8 @@ def correlate(
     offsets: kernels.Offsets,
     rows: int,
     rooms: Array,
-    taken: Numbers,
+    taken: Taken,
+    stream: bool,
     z: Array,
     start: int,
     stop: int,
@@ -244,7 +228,7 @@ def correlate(
     is a bias of zeros, and ``offsets`` are those of ``runs``.
     """
     if start < 0:
-        every = (board, cut, x, pads, U, bias, nothing, least, seen, offsets, rows, rooms, taken, z)
+        every = (board, cut, x, pads, U, bias, nothing, least, seen, offsets, rows, rooms, taken, stream, z)
         share(board, cut, this(correlate, every))
         return
     x, seen, z = x[start:stop], seen[start:stop], z[start:stop]
@@ -260,10 +244,12 @@ def correlate(
         for k in range(PLACES):
             P_k = P[k, : T * F].reshape(T, F)
             kernels.correlate(
-                V[k], strides, offsets, RUN, U[k], nothing, no_floor, (ONE, ONE, T), (NIL, F), P_k, NO
+                V[k], strides, offsets, RUN, U[k], nothing, no_floor, (ONE, ONE, T), (NIL, F), P_k, NO, NO
             )
-        finish(P, (down, across), turn, bias, least, seen, blanks, z, corner)
+        finish(P, (down, across), turn, bias, least, seen, blanks, stream, z, corner)
     leave(taken, room)
+    if stream:
+        settle()
 
 
 @compiled
@@ -276,7 +262,7 @@ def sums(
     here: kernels.Offsets,
     rows: int,
     rooms: Array,
-    taken: Numbers,
+    taken: Taken,
     parts: Array,
     totals: Array,
     start: int,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import NamedTuple
 
 from minibatch.layers import ActivatedLayer, Layer
 from minibatch.layers.symbol import Symbol
+from minibatch.models.opening import Opening, is_own
 
 
 @dataclass(frozen=True)
@@ -23,13 +25,6 @@ class Visit:
     sources: tuple[int, ...]
     target: int
     takes_list: bool = False
-
-
-#: What two layers do in a pass, if their gradient is to go through the lower one's activation where it is made.
-METHODS = (
-    *("forward", "linear", "linear_above", "pool"),
-    *("backward", "linear_backward", "activation_backward", "pool_backward"),
-)
 
 
 class Below(NamedTuple):
@@ -46,15 +41,9 @@ class Below(NamedTuple):
 
     @property
     def least(self) -> float | None:
-        """c, if the lower one ends in max(z, c), and all that both do is the library's own.
-
-        What somebody derived from it, or put in its place, may take or keep something else.
-        """
-        for layer in self:
-            for name in METHODS:
-                part = getattr(layer, name, None)
-                if part is not None and not (getattr(part, "__module__", None) or "").startswith("minibatch."):
-                    return None
+        """c, if the lower one ends in max(z, c), and all that both do is the library's own."""
+        if not all(map(is_own, self)):
+            return None
         return self.layer.activation.floor
 
 
@@ -132,6 +121,12 @@ class Graph:
         """For each output the number of the visit that gives it; -1 for one that is an input."""
         numbers = {visit.target: k for k, visit in enumerate(self.visits)}
         return tuple(numbers.get(value, -1) for value in self.outputs)
+
+    @cached_property
+    def opening(self) -> Opening:
+        """The first layers, for inference; known once the layers are built."""
+        along = itertools.takewhile(lambda visit: visit.target not in self.outputs, self.visits)
+        return Opening.of([visit.layer for visit in along] if self.is_chain else [])
 
     @property
     def is_chain(self) -> bool:

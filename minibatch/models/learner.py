@@ -145,7 +145,7 @@ class Learner(Network):
 
     def test_step(self, batch: Batch) -> float:
         """Forward and loss. Return the loss of the batch."""
-        outputs, caches = self.forward(self._cast(batch.inputs), training=False)
+        outputs, caches = self.forward_only(self._cast(batch.inputs))
         return self._judge(batch, outputs, self.objective.logits(caches))
 
     def _judge(self, batch: Batch, outputs: list[Array], logits: list[Array | None]) -> float:

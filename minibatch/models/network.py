@@ -202,16 +202,37 @@ class Network:
         return [values[place] for place in graph.outputs], caches
 
     def infer(self, inputs: Sequence[Array]) -> list[Array]:
-        """Return the outputs for a batch in inference mode, keeping no cache, nor a value longer than needed."""
-        values: list[Any] = [None] * self.graph.size
-        for place, value in zip(self.graph.inputs, inputs, strict=True):
-            values[place] = value
-        for visit, done in zip(self.graph.visits, self.graph.last_uses, strict=True):
+        """Return the outputs for a batch in inference mode."""
+        return self.forward_only(inputs)[0]
+
+    def forward_only(self, inputs: Sequence[Array]) -> tuple[list[Array], list[Cache]]:
+        """Return (outputs, caches) for a batch in inference mode, if no ``backward`` is to follow.
+
+        No value is kept longer than needed, and of the caches those alone that belong to outputs; the others are
+        None. The first layers may take the batch a few samples at a time (``Opening``).
+        """
+        if getattr(self.forward, "__func__", None) is not Network.forward:  # somebody has another way
+            return self.forward(inputs)
+        graph = self.graph
+        _as_many("inputs", inputs, graph.inputs)
+        values: list[Any] = [None] * graph.size
+        for i, place in enumerate(graph.inputs):
+            values[place] = inputs[i]
+        caches: list[Cache] = [None] * len(graph.visits)
+        opening, begun = graph.opening, 0
+        if few := opening.few(inputs[0]):
+            begun = len(opening.layers)
+            values[graph.visits[begun - 1].target] = opening.forward(inputs[0], few)
+        for k in range(begun, len(caches)):
+            visit = graph.visits[k]
             x: Any = [values[i] for i in visit.sources] if visit.takes_list else values[visit.sources[0]]
-            values[visit.target] = visit.layer.forward(x, training=False)[0]
-            for i in done:
+            values[visit.target], cache = visit.layer.forward(x, training=False)
+            if k in graph.giving_outputs:
+                caches[k] = cache
+            del cache, x  # nor are they to be held while the next layer is at work
+            for i in graph.last_uses[k]:
                 values[i] = None
-        return [values[place] for place in self.graph.outputs]
+        return [values[place] for place in graph.outputs], caches
 
     def last_activation(self, output: int) -> str | None:
         """Return the name of the activation that an output ends in, if its layer ends in one."""

@@ -15,11 +15,11 @@ import numpy as np
 from minibatch import memory
 from minibatch.blas import one_blas_thread
 from minibatch.callbacks import Callback, CallbackList, History, ProgbarLogger
-from minibatch.layers.layer import ActivatedLayer
 from minibatch.models import arguments
 from minibatch.models.feed import Feed
 from minibatch.models.intake import Intake
 from minibatch.models.learner import Learner
+from minibatch.models.opening import is_own
 from minibatch.models.snapshot import Snapshot
 from minibatch.typing import Array
 
@@ -219,7 +219,7 @@ class Trainer(Learner):
         assert feed.batches is not None
         size = feed.batches.batch_size
         for block, places in feed.blocks(rows):
-            outputs, caches = self.forward(self._cast(block.inputs))
+            outputs, caches = self.forward_only(self._cast(block.inputs))
             logits = self.objective.logits(caches)
             if together:
                 yield partial(self.objective.update_by, size, block.targets, outputs, logits, block.weights)
@@ -312,9 +312,8 @@ class Trainer(Learner):
         """
         if feed.batches is None or feed.steps_per_epoch is not None:
             return 0
-        functions = [layer.activation.function for layer in self.layers if isinstance(layer, ActivatedLayer)]
-        own = [*map(type, self.layers), *(getattr(f, "func", f) for f in functions), self.forward, self.infer]
-        if not all(thing.__module__.startswith("minibatch.") for thing in own):
+        ways = self.forward, self.forward_only, self.infer
+        if not (all(way.__module__.startswith("minibatch.") for way in ways) and all(map(is_own, self.layers))):
             return 0
         shapes = [*self.input_shapes, *(layer.output_shape or () for layer in self.layers)]
         widest = max(math.prod(shape) for shape in shapes) * self.parameters.theta.itemsize

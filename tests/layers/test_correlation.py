@@ -131,7 +131,16 @@ def test_tiles_that_reach_beyond_an_edge_write_nothing_there(OW: int, F: int, rn
         guarded = np.full((2 + 3 * 2 * OW, F), 7.0, dtype)
         layout, positions = tiles._layout(window, 5), (3, 2, OW)
         kernels.correlate(
-            x.reshape(-1), *layout, W, np.zeros(F, dtype), dtype(-np.inf), positions, (0, F), guarded[1:-1], False
+            x.reshape(-1),
+            *layout,
+            W,
+            np.zeros(F, dtype),
+            dtype(-np.inf),
+            positions,
+            (0, F),
+            guarded[1:-1],
+            False,
+            False,
         )
         assert (guarded[[0, -1]] == 7).all()
         A = window.patches(x).reshape(-1, 15)

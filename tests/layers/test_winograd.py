@@ -99,7 +99,7 @@ def test_nothing_is_written_beyond_an_edge(image: tuple[int, int], C: int, F: in
     rooms, taken = np.full((3, size), 7.0, np.float32), np.array([0, 1])
     turn = rows, rooms[1:], taken
     how = bias, np.zeros(F, np.float32), np.float32(-np.inf), z[:0], kernels.runs(C)
-    kernels.correlate(alone, every, x, pads, U[1:-1], *how, *turn, z[1:-1], -1, -1)
+    kernels.correlate(alone, every, x, pads, U[1:-1], *how, *turn, False, z[1:-1], -1, -1)
     np.testing.assert_allclose(z[1:-1], patches_times(x, kernel, window) + bias, rtol=1e-4, atol=1e-4)
     parts, totals = np.full((3, winograd.PLACES, C, F), 7.0, np.float32), np.full((3, F), 7.0, np.float32)
     kernels.sums(alone, every, x, pads, dz, winograd.HERE, *turn, parts[1:-1], totals[1:-1], -1, -1)
@@ -249,7 +249,7 @@ def test_there_is_a_room_for_each_who_may_come_whatever_others_set(
     x, kernel, _, dz = one_of(np.float32, 40, window, 24, 40, 3)
     expected = winograd.correlate(x, kernel, window), winograd.kernel_gradient(x, dz, window)
     counts = itertools.cycle([1, 2, 100_000])
-    monkeypatch.setattr(winograd, "threads", lambda: next(counts))
+    monkeypatch.setattr("minibatch.layers.rooms.threads", lambda: next(counts))
     for few in (1, 40):
         for _ in range(3):
             _, rooms, taken = winograd._turn(40, few, window, 24, 40, np.dtype(np.float32))

@@ -1,0 +1,105 @@
+"""The opening of a network: its first layers, which a batch goes through a few samples at a time in inference.
+
+What image layers make of a whole batch is not in the processor's cache any more when the next layer reads it; what
+they make of a few images is. Training has no use for that: there all of it is needed again.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import NamedTuple, Self
+
+from minibatch import memory
+from minibatch.layers import ActivatedLayer, Layer, tiles
+from minibatch.layers.activation import Activation
+from minibatch.layers.conv import Conv
+from minibatch.layers.noise import RandomLayer
+from minibatch.layers.normalization import BatchNormalization
+from minibatch.layers.pooling import Pooling
+from minibatch.layers.preprocessing import Rescaling
+from minibatch.layers.reshaping import Flatten, Reshape, ZeroPadding
+from minibatch.parallel import threads
+from minibatch.typing import Array
+
+#: The bytes of the widest value, for as many samples as are taken at a time; but one sample for each thread.
+CACHE = 1 << 21
+
+#: Layers in which, in inference, a sample's numbers are the same to the last bit however many others come along:
+#: where compiled loops multiply, for BLAS has other orders for more rows.
+KINDS = Conv, Pooling, Activation, BatchNormalization, RandomLayer, Rescaling, Flatten, Reshape, ZeroPadding
+
+#: What a layer does in a pass.
+METHODS = (
+    *("forward", "linear", "linear_above", "pool"),
+    *("backward", "linear_backward", "activation_backward", "pool_backward"),
+)
+
+
+def is_own(layer: Layer) -> bool:
+    """Return whether all that a layer does in a pass is the library's own.
+
+    What somebody derived from it, or put in its place, may take or keep something else.
+    """
+    parts = [type(layer), *(getattr(layer, name, None) for name in METHODS)]
+    if isinstance(layer, ActivatedLayer):
+        function = layer.activation.function
+        parts.append(getattr(function, "func", function))
+    return all(part is None or (getattr(part, "__module__", None) or "").startswith("minibatch.") for part in parts)
+
+
+class Opening(NamedTuple):
+    """The first layers of a chain that may take a few samples at a time.
+
+    They are of these ``KINDS``; and no kernel is larger than what it makes of a sample, for it is gone through each
+    time.
+    """
+
+    layers: tuple[Layer, ...]
+    #: How many numbers a sample is, where it is widest.
+    widest: int
+
+    @classmethod
+    def of(cls, layers: Sequence[Layer]) -> Self:
+        """Return the opening of layers that are built and follow one another; it may have none.
+
+        It ends where a sample is not half as wide as it was: what comes out of it is copied.
+        """
+        first = [*itertools.takewhile(_suits, layers)]
+        widths = [max(math.prod(layer.input_shape), math.prod(layer.output_shape or ())) for layer in first]
+        widest = max(widths, default=0)
+        while first and 2 * math.prod(first[-1].output_shape or ()) > widest:
+            first.pop()
+        return cls(tuple(first), widest)
+
+    def few(self, x: Array) -> int:
+        """Return how many samples to take at a time; 0 is all."""
+        if len(x) * self.widest * x.itemsize <= CACHE or not self.layers:
+            return 0
+        count = threads()
+        at_most = -(-max(1, CACHE // (self.widest * x.itemsize)) // count) * count
+        turns = -(-len(x) // at_most)
+        same = turns > 1 and tiles.at_hand() and all(map(is_own, self.layers))
+        return -(-len(x) // turns) if same else 0
+
+    def forward(self, x: Array, few: int) -> Array:
+        """Return what comes out for a batch, in inference mode."""
+        y: Array | None = None
+        for start in range(0, len(x), few):
+            part = x[start : start + few]
+            for layer in self.layers:
+                part = layer.forward(part, training=False)[0]
+            if y is None:
+                y = memory.empty((len(x), *part.shape[1:]), part.dtype)
+            y[start : start + few] = part
+        assert y is not None
+        return y
+
+
+def _suits(layer: Layer) -> bool:
+    size = sum(math.prod(weight.shape) for weight in layer.weights)
+    return isinstance(layer, KINDS) and size <= math.prod(layer.output_shape or ())
+
+
+__all__ = ["Opening", "is_own"]
