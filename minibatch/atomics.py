@@ -21,9 +21,9 @@ from minibatch.compiling import PLAIN
 HERE = hasattr(time, "CLOCK_MONOTONIC") and not PLAIN
 _CLOCK = int(getattr(time, "CLOCK_MONOTONIC", 0))
 #: How a processor is told that a loop only waits.
-_PAUSE = {"x86_64": "llvm.x86.sse2.pause"}.get(platform.machine())
+_PAUSE = {"x86_64": "llvm.x86.sse2.pause", "AMD64": "llvm.x86.sse2.pause"}.get(platform.machine())
 #: How it is told to settle what it writes past its cache; where this is unknown, nothing is written so.
-_SETTLE = {"x86_64": "llvm.x86.sse.sfence"}.get(platform.machine())
+_SETTLE = {"x86_64": "llvm.x86.sse.sfence", "AMD64": "llvm.x86.sse.sfence"}.get(platform.machine())
 _I32, _I64, _POINTER = ir.IntType(32), ir.IntType(64), ir.PointerType()
 _TIME = ir.ArrayType(_I64, 2)  # seconds and nanoseconds
 _emitted: Any = intrinsic

@@ -117,3 +117,15 @@ def test_outputs_kept_from_a_forward_pass_stay_what_they_were() -> None:
     for (y, caches), (y_copy, z_copy) in zip(outputs, copies, strict=True):
         np.testing.assert_array_equal(y[0], y_copy)
         np.testing.assert_array_equal(caches[0][1], z_copy[0])
+
+
+def test_only_whole_lines_go_past_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    z = memory.aligned((64, 32), np.float32)
+    assert not memory.streams(z)
+    monkeypatch.setattr(memory, "STREAM", z.nbytes)
+    assert memory.streams(z)
+    assert not memory.streams(z[:-1])  # fewer bytes
+    monkeypatch.setattr(memory, "STREAM", 1)
+    assert memory.streams(z[1:])
+    assert not memory.streams(z.reshape(-1)[1:].reshape(23, 89))  # that begin inside of a line
+    assert not memory.streams(z.reshape(-1, 8))  # rows of half a line

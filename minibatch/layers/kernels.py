@@ -75,10 +75,11 @@ def _plain_sums(entries: int, vectors: int) -> Any:
         dW: Array,
         k: int,
         more: bool,
+        stream: bool,
     ) -> None:
         """Write dW[k + t, f : f + width] = the sum over positions of x[that + start + t] dz, t < entries.
 
-        With ``more`` it is added to what is there.
+        With ``more`` it is added to what is there; a ``stream`` goes past the cache.
         """
         columns = slice(f, f + vectors * (VECTOR // x.itemsize))
         if not more:
@@ -154,7 +155,17 @@ def _compiled_products(positions: int, vectors: int) -> Any:
 def _compiled_sums(entries: int, vectors: int) -> Any:
     @intrinsic
     def sums(
-        _: Any, x: Any, start: Any, strides: Any, positions: Any, dz: Any, f: Any, dW: Any, k: Any, more: Any
+        _: Any,
+        x: Any,
+        start: Any,
+        strides: Any,
+        positions: Any,
+        dz: Any,
+        f: Any,
+        dW: Any,
+        k: Any,
+        more: Any,
+        stream: Any,
     ) -> Any:
         def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             here = context, builder, signature, arguments
@@ -188,10 +199,10 @@ def _compiled_sums(entries: int, vectors: int) -> Any:
                             tile.add(t, at(number, I64(t)), dz_m)
                     tile.end_run()
             for t in tile.rows:
-                tile.write(t, to[t])
+                tile.write(t, to[t], stream=arguments[9])
             return context.get_dummy_value()
 
-        return types.void(x, start, strides, positions, dz, f, dW, k, more), emit
+        return types.void(x, start, strides, positions, dz, f, dW, k, more, stream), emit
 
     return sums
 
@@ -253,7 +264,7 @@ def correlate(
     Position (n, p, q) of ``positions`` (N, OH, OW) is at n, p, q times the three ``strides`` in x. Where OW is no
     multiple of a tile's rows, some positions are written twice. ``filters`` are the first to be written and the
     one after the last, both multiples of a tile's width unless they are F. With ``more`` the products are added to
-    what is there, in place of the bias. A ``stream`` is written past the cache (``streams``).
+    what is there, in place of the bias. A ``stream`` is written past the cache (``memory.streams``).
     """
     (N, OH, OW), (image, row, step) = positions, strides
     lanes = VECTOR // x.itemsize
@@ -295,10 +306,12 @@ def kernel_gradient(
     positions: tuple[int, int, int],
     dW: Array,
     more: bool,
+    stream: bool,
 ) -> None:
     """Write dW (K, F): the patches of x, transposed, times dz (N OH OW, F). Letters as for ``correlate``.
 
-    ``RUN`` positions in a row are added up apart. With ``more`` it is added to what is there.
+    ``RUN`` positions in a row are added up apart. With ``more`` it is added to what is there. A ``stream``
+    is written past the cache (``memory.streams``).
     """
     F = dz.shape[1]
     lanes = VECTOR // x.itemsize
@@ -312,15 +325,15 @@ def kernel_gradient(
                 c = min(begun, run - rows)
                 start, k = offsets[i] + c, i * run + c
                 if rows == ROWS and wide:
-                    sums_most(x, start, strides, positions, dz, f, dW, k, more)
+                    sums_most(x, start, strides, positions, dz, f, dW, k, more, stream)
                 elif rows == ROWS:
-                    narrow_sums_most(x, start, strides, positions, dz, f, dW, k, more)
+                    narrow_sums_most(x, start, strides, positions, dz, f, dW, k, more, stream)
                 elif rows == 4 and wide:
-                    sums_4(x, start, strides, positions, dz, f, dW, k, more)
+                    sums_4(x, start, strides, positions, dz, f, dW, k, more, stream)
                 elif rows == 4:
-                    narrow_sums_4(x, start, strides, positions, dz, f, dW, k, more)
+                    narrow_sums_4(x, start, strides, positions, dz, f, dW, k, more, stream)
                 elif wide:
-                    sums_1(x, start, strides, positions, dz, f, dW, k, more)
+                    sums_1(x, start, strides, positions, dz, f, dW, k, more, stream)
                 else:
-                    narrow_sums_1(x, start, strides, positions, dz, f, dW, k, more)
+                    narrow_sums_1(x, start, strides, positions, dz, f, dW, k, more, stream)
                 begun = c + rows

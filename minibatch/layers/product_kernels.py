@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from minibatch.atomics import settle
 from minibatch.board import Board, Cut, share, this
 from minibatch.compiling import compiled
 from minibatch.layers import kernels
@@ -106,20 +107,25 @@ def transposed_product(
     dz: Array,
     here: kernels.Offsets,
     few: int,
+    stream: bool,
     dW: Array,
     start: int,
     stop: int,
 ) -> None:
     """Write dW (C, F) = x' dz, some rows at a time, and so few samples after one another."""
     if start < 0:
-        share(board, cut, this(transposed_product, (board, cut, x, dz, here, few, dW)))
+        share(board, cut, this(transposed_product, (board, cut, x, dz, here, few, stream, dW)))
         return
     N, C = x.shape
     some, pixels, strides = dW[start:stop], x.reshape(-1), (NIL, NIL, C)
     for n in range(0, N, few):
         inputs, errors = pixels[n * C + start :], dz[n : n + few]
         positions = ONE, ONE, len(errors)
-        kernels.kernel_gradient(inputs, strides, here, len(some), errors, positions, some, n > 0)
+        kernels.kernel_gradient(
+            inputs, strides, here, len(some), errors, positions, some, n > 0, stream and n + few >= N
+        )
+    if stream:
+        settle()
 
 
 __all__ = ["HERE", "ROWS", "VECTOR", "add_up", "partial_products", "product", "transposed_product"]

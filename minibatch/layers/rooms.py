@@ -22,7 +22,7 @@ Taken = npt.NDArray[np.int64]
 
 
 def rooms(purpose: str, pieces: int, size: int, dtype: np.dtype[Any]) -> tuple[Array, Taken]:
-    """Return memory, a room of so many numbers for each thread that can be at one of the pieces; and who is in it."""
+    """Return memory, a room of so many numbers for each thread that can be at a piece; and who is in it."""
     count = max(1, min(threads(), pieces))
     return memory.scratch(purpose, (count, size), dtype), np.zeros(count, np.int64)
 

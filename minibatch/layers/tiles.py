@@ -109,7 +109,7 @@ def _multiply_transposed(x: Array, dz: Array, window: Window, dW: Array) -> None
     rows = np.ascontiguousarray(dz).reshape(-1, dz.shape[-1])
     if rows.nbytes >= BYTES:  # they are gone through several times, and not from the first cache
         kernels.read_ahead(rows.reshape(-1))
-    kernels.kernel_gradient(_padded(x, window), *_layout(window, x.shape[-1]), rows, dz.shape[:3], dW, False)
+    kernels.kernel_gradient(_padded(x, window), *_layout(window, x.shape[-1]), rows, dz.shape[:3], dW, False, False)
 
 
 def product(x: Array, W: Array, z: Array, bias: Array | None = None, least: float | None = None) -> None:
@@ -151,7 +151,7 @@ def transposed_product(x: Array, dz: Array, dW: Array) -> None:
 
     work = x.size * dz.shape[1]
     cut = _cut(x.shape[1], work, kernels.ROWS)
-    together(kernels.transposed_product, cut, x, dz, kernels.HERE, MANY, dW, long=work >= LONG)
+    together(kernels.transposed_product, cut, x, dz, kernels.HERE, MANY, memory.streams(dW), dW, long=work >= LONG)
 
 
 def _cut(extent: int, work: int, grain: int) -> tuple[int, int]:

@@ -289,7 +289,7 @@ def sums(
         transform_errors(dz, (down, across), turn, E, total, corner)
         for k in range(PLACES):
             E_k = E[k, : T * F].reshape(T, F)
-            kernels.kernel_gradient(V[k], strides, here, C, E_k, (ONE, ONE, T), S[k], first > 0)
+            kernels.kernel_gradient(V[k], strides, here, C, E_k, (ONE, ONE, T), S[k], first > 0, NO)
     leave(taken, room)
 
 

@@ -67,11 +67,13 @@ class Opening(NamedTuple):
         It ends where a sample is not half as wide as it was: what comes out of it is copied.
         """
         first = [*itertools.takewhile(_suits, layers)]
-        widths = [max(math.prod(layer.input_shape), math.prod(layer.output_shape or ())) for layer in first]
-        widest = max(widths, default=0)
-        while first and 2 * math.prod(first[-1].output_shape or ()) > widest:
+        while first:
+            given = [math.prod(layer.output_shape or ()) for layer in first]
+            widest = max(math.prod(first[0].input_shape), *given)
+            if 2 * given[-1] <= widest:
+                return cls(tuple(first), widest)
             first.pop()
-        return cls(tuple(first), widest)
+        return cls((), 0)
 
     def few(self, x: Array) -> int:
         """Return how many samples to take at a time; 0 is all."""

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from minibatch import parallel
+from minibatch import memory, parallel
 from minibatch.compiling import PLAIN
 from minibatch.layers import kernels, patches, tiles
 from minibatch.layers import window as window_module
@@ -146,7 +146,7 @@ def test_tiles_that_reach_beyond_an_edge_write_nothing_there(OW: int, F: int, rn
         A = window.patches(x).reshape(-1, 15)
         np.testing.assert_allclose(guarded[1:-1], A @ W, rtol=1e-4, atol=1e-4)
         guarded = np.full((17, F), 7.0, dtype)
-        kernels.kernel_gradient(x.reshape(-1), *layout, dz, positions, guarded[1:-1], False)
+        kernels.kernel_gradient(x.reshape(-1), *layout, dz, positions, guarded[1:-1], False, False)
         assert (guarded[[0, -1]] == 7).all()
         np.testing.assert_allclose(guarded[1:-1], A.T @ dz, rtol=1e-4, atol=1e-4)
 
@@ -210,3 +210,26 @@ def test_more_pieces_than_partial_sums(way: Any, monkeypatch: pytest.MonkeyPatch
     np.testing.assert_allclose(
         kernel_gradient(x, dz, window), transposed_patches_times(x, dz, window), rtol=1e-12, atol=1e-12
     )
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("C", "F"), [(3, 32), (20, 48), (3, 33), (32, 16)])
+def test_what_is_written_past_the_cache_is_the_same(
+    C: int, F: int, dtype: Any, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
+    window = Window.over((21, 42), (3, 3), (1, 1), "same")
+    x, kernel = rng.normal(size=(6, 21, 42, C)).astype(dtype), rng.normal(size=(3, 3, C, F)).astype(dtype)
+    dz, bias = rng.normal(size=(6, 21, 42, F)).astype(dtype), rng.normal(size=F).astype(dtype)
+
+    def passes() -> list[Any]:
+        return [
+            correlate(x, kernel, window, bias, 0.0),
+            input_gradient(dz, kernel, window, x, 0.5),
+            input_gradient(dz, kernel, window),
+        ]
+
+    monkeypatch.setattr(memory, "STREAM", 1 << 60)
+    expected = passes()
+    monkeypatch.setattr(memory, "STREAM", 1)
+    for array, other in zip(passes(), expected, strict=True):
+        np.testing.assert_array_equal(array, other)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minibatch import parallel
+from minibatch import memory, parallel
 from minibatch.layers import product as module
 from minibatch.layers import tiles
 from minibatch.layers.product import GRAIN, product, sum_of_rows
@@ -213,3 +215,18 @@ def test_what_does_not_fit_is_refused_at_every_size() -> None:
         module.affine(x, W, None)
     with pytest.raises(ValueError, match="broadcast"):
         module.affine(np.ones((256, 64), np.float32), W, np.ones(7, np.float32))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("N", [1, 5, 300])
+def test_a_gradient_written_past_the_cache_is_the_same(
+    N: int, dtype: Any, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
+    x, dz = rng.normal(size=(N, 211)).astype(dtype), rng.normal(size=(N, 320)).astype(dtype)
+    one, other = (memory.aligned((211, 320), dtype) for _ in range(2))
+    monkeypatch.setattr(memory, "STREAM", 1 << 60)
+    tiles.transposed_product(x, dz, one)
+    monkeypatch.setattr(memory, "STREAM", 1)
+    assert memory.streams(other)
+    tiles.transposed_product(x, dz, other)
+    np.testing.assert_array_equal(one, other)
