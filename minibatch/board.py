@@ -2,8 +2,10 @@
 
 From one thread of Python to another work goes through Python's lock, and a thread that sleeps takes as long to wake
 as a product of a small network takes. So here all is compiled. Who has work writes it on the board and begins with
-it; helpers that ``watch`` the board see that 0.2 us later and take pieces, too. Who takes a piece moves the number
-at which the next one starts, and the processor lets one thread do so after the other (``atomics``).
+it; helpers that ``watch`` the board see that 0.2 us later and take pieces, too. Who takes a piece moves a count, one
+thread after the other, for which the processor has a word (``atomics``). The owner of the work takes the first
+pieces, and helpers the last: so in a layer after another each is at about the same part of a batch, which its
+processor's own cache still holds. What another processor wrote takes some times as long to read.
 
 A job is a compiled function ``job(board, cut, *arguments, start, stop)``. Asked for the piece from ``start`` to
 ``stop`` it does that, and writes to a place of its own. Asked for all, with a ``start`` below zero, it shares
@@ -31,7 +33,7 @@ Cut = tuple[int, int]
 #: Where on the board what stands. Each group of 16 numbers is for itself in the processor's memory: who writes to
 #: one does not disturb those who look at another.
 POSTED, OPEN, LEAVE, LATE, FUNCTION, ARGUMENTS, EXTENT, STEP, FAILED = range(9)
-NEXT, INSIDE, LEFT = 16, 32, 48
+TAKEN, BEHIND, INSIDE, LEFT = 16, 17, 32, 48
 SIZE = 64
 
 #: So many nanoseconds helpers watch an empty board: longer than between two products of a step, and two steps.
@@ -90,14 +92,15 @@ def _do(_: Any, function: Any, arguments: Any, start: Any, stop: Any) -> Any:
 
 
 @compiled
-def _take_pieces(board: Board) -> None:
-    """Do pieces of what is posted until there are none left."""
+def _take_pieces(board: Board, helps: bool) -> None:
+    """Do pieces of what is posted until all are taken: the owner from the first on, who ``helps`` from the last."""
     function, arguments, extent, step = board[FUNCTION], board[ARGUMENTS], board[EXTENT], board[STEP]
-    start = add(board, NEXT, step)
-    while start < extent:
+    count, done = (extent + step - 1) // step, 0
+    while add(board, TAKEN, 1) < count:
+        start = (count - 1 - add(board, BEHIND, 1) if helps else done) * step
+        done += 1
         if _do(function, arguments, start, min(start + step, extent)):
             write(board, FAILED, 1)
-        start = add(board, NEXT, step)
 
 
 @compiled
@@ -106,10 +109,11 @@ def _share(board: Board, cut: Cut, this: tuple[int, int]) -> None:
     board[FUNCTION], board[ARGUMENTS] = this
     board[EXTENT], board[STEP] = cut
     board[FAILED] = 0
-    write(board, NEXT, 0)
+    board[BEHIND] = 0
+    write(board, TAKEN, 0)
     write(board, OPEN, 1)
     add(board, POSTED, 1)
-    _take_pieces(board)
+    _take_pieces(board, False)
     # Who comes now sees that it is over; who was there before is waited for. One of both it is, because all
     # processors see these writes in one order (seq_cst).
     write(board, OPEN, 0)
@@ -151,7 +155,7 @@ def _watch(board: Board) -> None:
             seen = posted
             add(board, INSIDE, 1)
             if read(board, OPEN):
-                _take_pieces(board)
+                _take_pieces(board, True)
             add(board, INSIDE, -1)
             last = since = now()
         else:

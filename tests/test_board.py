@@ -14,7 +14,19 @@ from hypothesis import strategies as st
 from minibatch import board as module
 from minibatch import parallel
 from minibatch.atomics import add, read
-from minibatch.board import HERE, Board, Cut, empty, share, this
+from minibatch.board import (
+    ARGUMENTS,
+    EXTENT,
+    FUNCTION,
+    HERE,
+    STEP,
+    Board,
+    Cut,
+    _take_pieces,
+    empty,
+    share,
+    this,
+)
 from minibatch.compiling import PLAIN, compiled
 from minibatch.parallel import together
 from minibatch.typing import Array
@@ -55,6 +67,17 @@ def meet(board: Board, cut: Cut, present: Board, most: int, start: int, stop: in
         if read(present, 0) == 2:
             add(present, 1, 1)
             return
+
+
+@compiled
+def note(board: Board, cut: Cut, order: Board, counter: Board, helps: bool, start: int, stop: int) -> None:
+    """Write the how-manieth piece each is, all taken by its owner or by one who helps."""
+    if start < 0:
+        board[FUNCTION], board[ARGUMENTS] = this(note, (board, cut, order, counter, helps))
+        board[EXTENT], board[STEP] = cut
+        _take_pieces(board, helps)
+        return
+    order[start:stop] = add(counter, 0, 1)
 
 
 @settings(deadline=None)
@@ -235,3 +258,13 @@ def test_a_forked_process_has_a_board_of_its_own(monkeypatch: pytest.MonkeyPatch
             pytest.fail("the forked process waits for threads that it has not")
         time.sleep(0.01)
     assert os.waitstatus_to_exitcode(status) == 0
+
+
+@compiled_only
+@pytest.mark.parametrize(
+    ("helps", "expected"), [(False, [0, 0, 0, 1, 1, 1, 2, 2, 2, 3]), (True, [3, 3, 3, 2, 2, 2, 1, 1, 1, 0])]
+)
+def test_the_owner_takes_the_first_pieces_and_who_helps_the_last(helps: bool, expected: list[int]) -> None:
+    order = np.full(10, -1)
+    note(empty(), (10, 3), order, np.zeros(1, np.int64), helps, -1, -1)
+    assert order.tolist() == expected

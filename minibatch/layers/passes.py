@@ -37,51 +37,53 @@ def largest(
     start: int,
     stop: int,
 ) -> None:
-    """Write into maps (N, OH, OW, C) the largest entry of each window, and into places which of them it is."""
+    """Write into maps (N, OH, OW, C) the largest entry of each window, and into places which of them it is.
+
+    Of all images' rows together, N OH, those from ``start`` on.
+    """
     if start < 0:
         share(board, cut, this(largest, (board, cut, images, strides, offsets, maps, places)))
         return
-    few = maps[start:stop]
-    (N, OH, OW, C), (image, row, step) = few.shape, strides
-    x, y, winners = images[start:stop].reshape(-1), few.reshape(-1), places[start:stop].reshape(-1)
+    (_, OH, OW, C), (image, row, step) = maps.shape, strides
+    x, y, winners = images.reshape(-1), maps.reshape(-1), places.reshape(-1)
     nobody, channels, last = np.uint8(NOBODY), np.uintp(C), len(offsets) - 1
-    for n in range(N):
+    for of_all in range(start, stop):
+        n, p = of_all // OH, of_all % OH
         # Four at a time, so that a window of 2 x 2 is done at once; one that comes twice wins no second time.
         for k in range(0, last + 1, 4):
             k_0, k_1, k_2, k_3 = np.uint8(k), np.uint8(k + 1), np.uint8(k + 2), np.uint8(k + 3)
             x_0, x_1 = np.uintp(offsets[k]), np.uintp(offsets[min(k + 1, last)])
             x_2, x_3 = np.uintp(offsets[min(k + 2, last)]), np.uintp(offsets[min(k + 3, last)])
-            to = np.uintp(n * OH * OW) * channels
-            for p in range(OH):
-                for q in range(OW):
-                    at = np.uintp(n * image + p * row + q * step)
-                    for c in range(channels):
-                        entry = x[at + x_0 + c]
-                        if k == 0:
+            to = np.uintp(of_all * OW) * channels
+            for q in range(OW):
+                at = np.uintp(n * image + p * row + q * step)
+                for c in range(channels):
+                    entry = x[at + x_0 + c]
+                    if k == 0:
+                        most, winner = entry, k_0
+                    else:
+                        most, winner = y[to + c], winners[to + c]
+                        if entry > most:
                             most, winner = entry, k_0
-                        else:
-                            most, winner = y[to + c], winners[to + c]
-                            if entry > most:
-                                most, winner = entry, k_0
-                        if entry != entry:  # what is no number stays: nothing is larger
-                            most, winner = entry, nobody
-                        entry = x[at + x_1 + c]
-                        if entry > most:
-                            most, winner = entry, k_1
-                        if entry != entry:
-                            most, winner = entry, nobody
-                        entry = x[at + x_2 + c]
-                        if entry > most:
-                            most, winner = entry, k_2
-                        if entry != entry:
-                            most, winner = entry, nobody
-                        entry = x[at + x_3 + c]
-                        if entry > most:
-                            most, winner = entry, k_3
-                        if entry != entry:
-                            most, winner = entry, nobody
-                        y[to + c], winners[to + c] = most, winner
-                    to += channels
+                    if entry != entry:  # what is no number stays: nothing is larger
+                        most, winner = entry, nobody
+                    entry = x[at + x_1 + c]
+                    if entry > most:
+                        most, winner = entry, k_1
+                    if entry != entry:
+                        most, winner = entry, nobody
+                    entry = x[at + x_2 + c]
+                    if entry > most:
+                        most, winner = entry, k_2
+                    if entry != entry:
+                        most, winner = entry, nobody
+                    entry = x[at + x_3 + c]
+                    if entry > most:
+                        most, winner = entry, k_3
+                    if entry != entry:
+                        most, winner = entry, nobody
+                    y[to + c], winners[to + c] = most, winner
+                to += channels
 
 
 @compiled

@@ -124,8 +124,8 @@ class MaxPooling(Pooling):
         from minibatch.layers.passes import largest
 
         winners = memory.empty(y.shape, np.uint8)
-        cut = len(y), _few(len(y))
-        together(largest, cut, padded, *layout(self.window, y.shape[-1]), y, winners)
+        rows = len(y) * y.shape[1]
+        together(largest, (rows, _few(rows)), padded, *layout(self.window, y.shape[-1]), y, winners)
         return winners
 
     def _send_back_in_one_pass(self, dy: Array, winners: Array, dx: Array) -> None:
@@ -138,7 +138,7 @@ class MaxPooling(Pooling):
 
 
 def _few(N: int) -> int:
-    """Return how many images a piece has."""
+    """Return how many of N images, or rows, a piece has."""
     return max(1, -(-N // PARTS))
 
 

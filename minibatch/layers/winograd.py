@@ -31,8 +31,11 @@ zero, which the formula alone would leave to rounding (``winograd_kernels.finish
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -83,7 +86,7 @@ D, A_, B_, G_ = _matrices(5 / 8, 3 / 2)
 FEWEST = 16
 #: A batch is cut into so many pieces, at most, and a piece has so many tiles, at least: each goes through the whole
 #: transformed kernel, or makes a gradient of its own.
-PIECES, TILES = 8, 128
+PIECES, TILES = 8, 64
 #: The bytes of all these gradients together, at most, unless there are two.
 SUMS = 1 << 27
 #: The bytes of a turn's transformed patches, which stay in the processor's cache until they are multiplied.
@@ -136,13 +139,50 @@ def _correlate(
 
     x, (C, F) = np.ascontiguousarray(x), kernel.shape[2:]
     z = memory.empty((len(x), *window.positions, F), x.dtype)
-    U = memory.scratch("U", (PLACES, C, F), x.dtype)
-    together(kernels.transform_kernels, (C * F, -(-C * F // PARTS)), np.ascontiguousarray(kernel), U)
-    few = _images(len(x), window.positions)
-    turn = _turn(len(x), few, window, C, F, x.dtype)
+    U = _transformed(kernel)
+    down, across = (-(-extent // TILE) for extent in window.positions)
+    extent = len(x) * down
+    few = max(1, -(-extent // max(1, min(PIECES, extent * across // TILES))))
+    turn = _turn(extent, few, across, C, F, x.dtype)
     how = U, bias, nothing, least, seen, kernels.runs(C)
-    together(kernels.correlate, (len(x), few), x, _before(window), *how, *turn, memory.streams(z), z, long=True)
+    together(kernels.correlate, (extent, few), x, _before(window), *how, *turn, memory.streams(z), z, long=True)
     return z
+
+
+class _Standing(threading.local):
+    """The transforms of the kernels that stand still, by where those are; None if they may change."""
+
+    transforms: dict[Any, Array] | None = None
+
+
+_standing = _Standing()
+
+
+@contextlib.contextmanager
+def standing_kernels() -> Iterator[None]:
+    """Let this thread transform each kernel once: in here none changes. For who takes a few images at a time."""
+    before, _standing.transforms = _standing.transforms, {}
+    try:
+        yield
+    finally:
+        _standing.transforms = before
+
+
+def _transformed(kernel: Array) -> Array:
+    """Return U (36, C, F) = G g G' of a kernel (3, 3, C, F)."""
+    from minibatch.layers import winograd_kernels as kernels
+
+    C, F = kernel.shape[2:]
+    kept, place = _standing.transforms, None
+    if kept is None:
+        U = memory.scratch("U", (PLACES, C, F), kernel.dtype)
+    else:
+        place = kernel.ctypes.data, kernel.shape, kernel.strides, kernel.dtype
+        if place in kept:
+            return kept[place]
+        U = kept[place] = memory.aligned((PLACES, C, F), kernel.dtype)
+    together(kernels.transform_kernels, (C * F, -(-C * F // PARTS)), np.ascontiguousarray(kernel), U)
+    return U
 
 
 def kernel_gradient(x: Array, dz: Array, window: Window, db: Array | None = None) -> Array:
@@ -157,7 +197,8 @@ def kernel_gradient(x: Array, dz: Array, window: Window, db: Array | None = None
     parts, totals = memory.empty((count, PLACES, C, F), x.dtype), np.zeros((count, F), x.dtype)
     if not len(x):
         parts[...] = 0
-    turn = _turn(len(x), few, window, C, F, x.dtype)
+    down, across = (-(-extent // TILE) for extent in window.positions)
+    turn = _turn(len(x) * down, few * down, across, C, F, x.dtype)
     together(kernels.sums, (len(x), few), x, _before(window), dz, HERE, *turn, parts, totals, long=True)
     together(kernels.kernel_gradient, (C * F, -(-C * F // PARTS)), parts, dW)
     if db is not None:
@@ -170,19 +211,18 @@ def _images(N: int, positions: tuple[int, int]) -> int:
     return max(1, -(-N // PIECES), TILES // math.prod(-(-extent // TILE) for extent in positions))
 
 
-def _turn(N: int, few: int, window: Window, C: int, F: int, dtype: np.dtype[Any]) -> tuple[int, Array, Array]:
-    """Return how many rows of tiles to take a turn; and ``rooms`` for their transforms."""
+def _turn(extent: int, few: int, across: int, C: int, F: int, dtype: np.dtype[Any]) -> tuple[int, Array, Array]:
+    """Return how many rows of tiles to take a turn, of the few of a piece; and ``rooms`` for their transforms."""
     from minibatch.layers.rooms import rooms
 
-    rows, size = _room(few, window.positions, C, F, dtype.itemsize)
-    return rows, *rooms("winograd", -(-N // few), size, dtype)
+    rows, size = _room(few, across, C, F, dtype.itemsize)
+    return rows, *rooms("winograd", -(-extent // few), size, dtype)
 
 
 @functools.lru_cache(maxsize=256)
-def _room(N: int, positions: tuple[int, int], C: int, F: int, itemsize: int) -> tuple[int, int]:
-    down, across = (-(-extent // TILE) for extent in positions)
+def _room(few: int, across: int, C: int, F: int, itemsize: int) -> tuple[int, int]:
     most = max(1, TURN // (PLACES * across * max(C, F) * itemsize))
-    rows = -(-N * down // -(-N * down // most)) if N else 1  # turns of about one length: a short one costs the most
+    rows = -(-few // -(-few // most)) if few else 1  # turns of about one length: a short one costs the most
     # V, and P or A dz A', a line of the cache (64 bytes) longer for each k; and a patch.
     return rows, PLACES * (rows * across * (C + F) + 2 * 64 // itemsize + max(C, F))
 

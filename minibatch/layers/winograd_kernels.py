@@ -231,14 +231,13 @@ def correlate(
         every = (board, cut, x, pads, U, bias, nothing, least, seen, offsets, rows, rooms, taken, stream, z)
         share(board, cut, this(correlate, every))
         return
-    x, seen, z = x[start:stop], seen[start:stop], z[start:stop]
-    (N, OH, OW, F), C = z.shape, x.shape[3]
+    (_, OH, OW, F), C = z.shape, x.shape[3]
     down, across = (OH + TILE - 1) // TILE, (OW + TILE - 1) // TILE
     room, strides, no_floor = enter(taken), (NIL, NIL, C), z.dtype.type(-np.inf)
     V, P, corner = divide(rooms[room], rows * across, C, F)
     blanks = np.empty(rows * across, np.int64)
-    for first in range(0, N * down, rows):
-        turn = (first, min(first + rows, N * down))
+    for first in range(start, stop, rows):
+        turn = (first, min(first + rows, stop))
         T = (turn[1] - first) * across
         transform_patches(x, pads, (down, across), turn, V, (OH, OW), blanks, corner)
         for k in range(PLACES):

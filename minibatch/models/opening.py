@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, Self
 
 from minibatch import memory
-from minibatch.layers import ActivatedLayer, Layer, tiles
+from minibatch.layers import ActivatedLayer, Layer, tiles, winograd
 from minibatch.layers.activation import Activation
 from minibatch.layers.conv import Conv
 from minibatch.layers.noise import RandomLayer
@@ -23,8 +23,9 @@ from minibatch.layers.reshaping import Flatten, Reshape, ZeroPadding
 from minibatch.parallel import threads
 from minibatch.typing import Array
 
-#: The bytes of the widest value, for as many samples as are taken at a time; but one sample for each thread.
-CACHE = 1 << 21
+#: The bytes of the widest value that each thread's samples may have: what its processor's own cache holds. But it
+#: has one sample at least.
+CACHE = 1 << 20
 
 #: Layers in which, in inference, a sample's numbers are the same to the last bit however many others come along:
 #: where compiled loops multiply, for BLAS has other orders for more rows.
@@ -77,24 +78,23 @@ class Opening(NamedTuple):
 
     def few(self, x: Array) -> int:
         """Return how many samples to take at a time; 0 is all."""
-        if len(x) * self.widest * x.itemsize <= CACHE or not self.layers:
+        if len(x) * self.widest * x.itemsize <= CACHE:
             return 0
-        count = threads()
-        at_most = -(-max(1, CACHE // (self.widest * x.itemsize)) // count) * count
-        turns = -(-len(x) // at_most)
+        turns = -(-len(x) // (threads() * max(1, CACHE // (self.widest * x.itemsize))))
         same = turns > 1 and tiles.at_hand() and all(map(is_own, self.layers))
         return -(-len(x) // turns) if same else 0
 
     def forward(self, x: Array, few: int) -> Array:
         """Return what comes out for a batch, in inference mode."""
         y: Array | None = None
-        for start in range(0, len(x), few):
-            part = x[start : start + few]
-            for layer in self.layers:
-                part = layer.forward(part, training=False)[0]
-            if y is None:
-                y = memory.empty((len(x), *part.shape[1:]), part.dtype)
-            y[start : start + few] = part
+        with winograd.standing_kernels():
+            for start in range(0, len(x), few):
+                part = x[start : start + few]
+                for layer in self.layers:
+                    part = layer.forward(part, training=False)[0]
+                if y is None:
+                    y = memory.empty((len(x), *part.shape[1:]), part.dtype)
+                y[start : start + few] = part
         assert y is not None
         return y
 

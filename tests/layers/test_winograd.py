@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from typing import Any
 
 import numpy as np
@@ -95,11 +96,12 @@ def test_nothing_is_written_beyond_an_edge(image: tuple[int, int], C: int, F: in
     U = np.full((winograd.PLACES + 2, C, F), 7.0, np.float32)
     kernels.transform_kernels(alone, (C * F, 50), kernel, U[1:-1], -1, -1)
     z = np.full((4, *image, F), 7.0, np.float32)
-    rows, size = winograd._room(2, image, C, F, 4)
+    down, across = (-(-extent // winograd.TILE) for extent in image)
+    rows, size = winograd._room(2 * down, across, C, F, 4)
     rooms, taken = np.full((3, size), 7.0, np.float32), np.array([0, 1])
     turn = rows, rooms[1:], taken
     how = bias, np.zeros(F, np.float32), np.float32(-np.inf), z[:0], kernels.runs(C)
-    kernels.correlate(alone, every, x, pads, U[1:-1], *how, *turn, False, z[1:-1], -1, -1)
+    kernels.correlate(alone, (2 * down, down + 1), x, pads, U[1:-1], *how, *turn, False, z[1:-1], -1, -1)
     np.testing.assert_allclose(z[1:-1], patches_times(x, kernel, window) + bias, rtol=1e-4, atol=1e-4)
     parts, totals = np.full((3, winograd.PLACES, C, F), 7.0, np.float32), np.full((3, F), 7.0, np.float32)
     kernels.sums(alone, every, x, pads, dz, winograd.HERE, *turn, parts[1:-1], totals[1:-1], -1, -1)
@@ -252,8 +254,34 @@ def test_there_is_a_room_for_each_who_may_come_whatever_others_set(
     monkeypatch.setattr("minibatch.layers.rooms.threads", lambda: next(counts))
     for few in (1, 40):
         for _ in range(3):
-            _, rooms, taken = winograd._turn(40, few, window, 24, 40, np.dtype(np.float32))
+            _, rooms, taken = winograd._turn(40, few, 2, 24, 40, np.dtype(np.float32))
             assert len(rooms) == len(taken) <= 40 // few
     for _ in range(6):
         np.testing.assert_array_equal(winograd.correlate(x, kernel, window), expected[0])
         np.testing.assert_array_equal(winograd.kernel_gradient(x, dz, window), expected[1])
+
+
+def test_kernels_that_stand_still_are_transformed_once(
+    monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
+    window = Window.over((9, 8), (3, 3), (1, 1), "same")
+    x, kernel, _, _ = one_of(np.float32, 3, window, 24, 48, 3)
+    halves = kernel[..., :24], kernel[..., 24:]  # of one place and one shape each, as those of groups
+    expected = [winograd.correlate(x, half, window) for half in halves]
+    jobs: list[str] = []
+    together = winograd.together
+    monkeypatch.setattr(
+        winograd, "together", lambda job, *rest, **more: (jobs.append(job.__name__), together(job, *rest, **more))
+    )
+    with winograd.standing_kernels():
+        for _ in range(3):
+            for half, z in zip(halves, expected, strict=True):
+                np.testing.assert_array_equal(winograd.correlate(x, half, window), z)
+        seen_elsewhere: list[Array] = []
+        thread = threading.Thread(target=lambda: seen_elsewhere.append(winograd.correlate(x, halves[0], window)))
+        thread.start()
+        thread.join()
+        np.testing.assert_array_equal(seen_elsewhere[0], expected[0])
+    assert jobs.count("transform_kernels") == 3  # two here, one in the other thread
+    kernel *= 2
+    np.testing.assert_allclose(winograd.correlate(x, halves[0], window), 2 * expected[0], rtol=1e-4, atol=1e-4)
