@@ -2,10 +2,11 @@
 
 From one thread of Python to another work goes through Python's lock, and a thread that sleeps takes as long to wake
 as a product of a small network takes. So here all is compiled. Who has work writes it on the board and begins with
-it; helpers that ``watch`` the board see that 0.2 us later and take pieces, too. Who takes a piece moves a count, one
-thread after the other, for which the processor has a word (``atomics``). The owner of the work takes the first
-pieces, and helpers the last: so in a layer after another each is at about the same part of a batch, which its
-processor's own cache still holds. What another processor wrote takes some times as long to read.
+it; helpers that ``watch`` the board see that 0.2 us later and take pieces, too. Who takes a piece moves a count,
+and the processor lets one thread do so after the other (``atomics``).
+
+The owner of the work takes the first pieces, and helpers the last: so in a layer after another each is at about the
+same part of a batch, which its processor's own cache still holds. What another one wrote takes longer to read.
 
 A job is a compiled function ``job(board, cut, *arguments, start, stop)``. Asked for the piece from ``start`` to
 ``stop`` it does that, and writes to a place of its own. Asked for all, with a ``start`` below zero, it shares
