@@ -81,7 +81,7 @@ def pause(_: Any) -> Any:
 
 
 @_emitted
-def settle(_: Any) -> Any:
+def _settle(_: Any) -> Any:
     """Let what was written past the cache (``registers``) be in memory before what is written from now on."""
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -91,6 +91,13 @@ def settle(_: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(), emit
+
+
+def _plain_settle() -> None:
+    """Nothing goes past the cache where nothing is compiled."""
+
+
+settle = _plain_settle if PLAIN else _settle
 
 
 @_emitted

@@ -149,19 +149,26 @@ def _correlate(
     return z
 
 
-class _Standing(threading.local):
-    """The transforms of the kernels that stand still, by where those are; None if they may change."""
+#: Kernels' transforms, by where the kernels are.
+Transforms = dict[Any, Array]
 
-    transforms: dict[Any, Array] | None = None
+
+class _Standing(threading.local):
+    """The transforms of kernels that stand still for a moment; None if they may change."""
+
+    transforms: Transforms | None = None
 
 
 _standing = _Standing()
 
 
 @contextlib.contextmanager
-def standing_kernels() -> Iterator[None]:
-    """Let this thread transform each kernel once: in here none changes. For who takes a few images at a time."""
-    before, _standing.transforms = _standing.transforms, {}
+def standing_kernels(transforms: Transforms) -> Iterator[None]:
+    """Let this thread keep transforms there and take them from there: in here no kernel changes.
+
+    For who takes a batch a few images at a time.
+    """
+    before, _standing.transforms = _standing.transforms, transforms
     try:
         yield
     finally:

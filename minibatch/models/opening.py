@@ -2,6 +2,10 @@
 
 What image layers make of a whole batch is not in the processor's cache any more when the next layer reads it; what
 they make of a few images is. Training has no use for that: there all of it is needed again.
+
+A few are as many as the threads' caches hold together, and threads share the work of each layer. But an image that
+fills a cache by itself goes through all layers in one thread: for what another thread has just written, maybe in
+another part of the processor, is some times as long on the way as what lies in one's own cache.
 """
 
 from __future__ import annotations
@@ -20,11 +24,10 @@ from minibatch.layers.normalization import BatchNormalization
 from minibatch.layers.pooling import Pooling
 from minibatch.layers.preprocessing import Rescaling
 from minibatch.layers.reshaping import Flatten, Reshape, ZeroPadding
-from minibatch.parallel import threads
+from minibatch.parallel import each, threads
 from minibatch.typing import Array
 
-#: The bytes of the widest value that each thread's samples may have: what its processor's own cache holds. But it
-#: has one sample at least.
+#: The bytes of a few samples' widest value, for each thread: what its own cache holds.
 CACHE = 1 << 20
 
 #: Layers in which, in inference, a sample's numbers are the same to the last bit however many others come along:
@@ -78,24 +81,32 @@ class Opening(NamedTuple):
 
     def few(self, x: Array) -> int:
         """Return how many samples to take at a time; 0 is all."""
-        if len(x) * self.widest * x.itemsize <= CACHE:
+        size = self.widest * x.itemsize
+        most = max(1, threads() * (CACHE // size)) if self.layers else len(x)
+        if len(x) <= most or not (tiles.at_hand() and all(map(is_own, self.layers))):
             return 0
-        turns = -(-len(x) // (threads() * max(1, CACHE // (self.widest * x.itemsize))))
-        same = turns > 1 and tiles.at_hand() and all(map(is_own, self.layers))
-        return -(-len(x) // turns) if same else 0
+        if any(weight.value.dtype != x.dtype for layer in self.layers for weight in layer.weights):
+            return 0
+        return -(-len(x) // -(-len(x) // most))
 
     def forward(self, x: Array, few: int) -> Array:
         """Return what comes out for a batch, in inference mode."""
-        y: Array | None = None
-        with winograd.standing_kernels():
-            for start in range(0, len(x), few):
-                part = x[start : start + few]
+        y = memory.empty((len(x), *(self.layers[-1].output_shape or ())), x.dtype)
+        transforms: winograd.Transforms = {}
+
+        def take(start: int) -> None:
+            part = x[start : start + few]
+            with winograd.standing_kernels(transforms):
                 for layer in self.layers:
                     part = layer.forward(part, training=False)[0]
-                if y is None:
-                    y = memory.empty((len(x), *part.shape[1:]), part.dtype)
-                y[start : start + few] = part
-        assert y is not None
+            y[start : start + few] = part
+
+        starts = range(0, len(x), few)
+        if few == 1:
+            each(take, starts)
+        else:
+            for start in starts:
+                take(start)
         return y
 
 

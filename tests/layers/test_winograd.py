@@ -273,7 +273,7 @@ def test_kernels_that_stand_still_are_transformed_once(
     monkeypatch.setattr(
         winograd, "together", lambda job, *rest, **more: (jobs.append(job.__name__), together(job, *rest, **more))
     )
-    with winograd.standing_kernels():
+    with winograd.standing_kernels({}):
         for _ in range(3):
             for half, z in zip(halves, expected, strict=True):
                 np.testing.assert_array_equal(winograd.correlate(x, half, window), z)
