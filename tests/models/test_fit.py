@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -327,7 +328,13 @@ def test_evaluate_is_the_batches_one_by_one_whatever_is_taken_together(n: int, w
     sizes.clear()
     first, passes = model.layers[0], []
     forward = first.forward
-    first.forward = lambda *args, **kwargs: (passes.append(0), forward(*args, **kwargs))[1]
+
+    @functools.wraps(forward)  # so that it counts as the library's own
+    def counted(*args, **kwargs):
+        passes.append(0)
+        return forward(*args, **kwargs)
+
+    first.forward = counted
     watcher = Running()
     steps = -(-n // 8)
     given = {"steps": steps, "batch_size": 8} if way == "steps" else {"batch_size": 8}
