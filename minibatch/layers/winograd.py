@@ -179,16 +179,16 @@ def _transformed(kernel: Array) -> Array:
     """Return U (36, C, F) = G g G' of a kernel (3, 3, C, F)."""
     from minibatch.layers import winograd_kernels as kernels
 
-    C, F = kernel.shape[2:]
-    kept, place = _standing.transforms, None
-    if kept is None:
-        U = memory.scratch("U", (PLACES, C, F), kernel.dtype)
-    else:
+    shape, kept, place = (PLACES, *kernel.shape[2:]), _standing.transforms, None
+    if kept is not None:
         place = kernel.ctypes.data, kernel.shape, kernel.strides, kernel.dtype
         if place in kept:
             return kept[place]
-        U = kept[place] = memory.aligned((PLACES, C, F), kernel.dtype)
-    together(kernels.transform_kernels, (C * F, -(-C * F // PARTS)), np.ascontiguousarray(kernel), U)
+    U = memory.scratch("U", shape, kernel.dtype) if kept is None else memory.aligned(shape, kernel.dtype)
+    every = shape[1] * shape[2]
+    together(kernels.transform_kernels, (every, -(-every // PARTS)), np.ascontiguousarray(kernel), U)
+    if kept is not None:
+        kept[place] = U  # now that it is whole: another thread may look for it
     return U
 
 

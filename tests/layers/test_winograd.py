@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -285,3 +286,32 @@ def test_kernels_that_stand_still_are_transformed_once(
     assert jobs.count("transform_kernels") == 3  # two here, one in the other thread
     kernel *= 2
     np.testing.assert_allclose(winograd.correlate(x, halves[0], window), 2 * expected[0], rtol=1e-4, atol=1e-4)
+
+
+def test_a_transform_is_kept_once_it_is_whole(monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
+    """Found by two threads that went through one network: the second took what the first was still at."""
+    window = Window.over((9, 8), (3, 3), (1, 1), "same")
+    x, kernel, _, _ = one_of(np.float32, 3, window, 24, 48, 3)
+    expected, together = winograd.correlate(x, kernel, window), winograd.together
+
+    def late(job: Any, *rest: Any, **more: Any) -> None:
+        if job.__name__ == "transform_kernels":
+            time.sleep(0.05)
+        together(job, *rest, **more)
+
+    monkeypatch.setattr(winograd, "together", late)
+    transforms: winograd.Transforms = {}
+    found: list[Array] = []
+
+    def look() -> None:
+        with winograd.standing_kernels(transforms):
+            found.append(winograd.correlate(x, kernel, window))
+
+    first, second = (threading.Thread(target=look) for _ in range(2))
+    first.start()
+    time.sleep(0.01)
+    second.start()
+    first.join()
+    second.join()
+    for z in found:
+        np.testing.assert_array_equal(z, expected)
