@@ -1,14 +1,20 @@
 """Memory for large arrays, kept: fresh pages cost more than the arithmetic that fills them.
 
 The system clears every page of fresh memory when it is first written to, which takes about as long as the layer
-that writes there. ``empty`` hands out memory again that nobody refers to any more; ``scratch`` is a thread's own,
-for numbers that are needed for a moment. All of it, and what is made with ``aligned``, begins a line of the
-processor's cache: the widest loads are as long as a line, and one that begins inside takes two.
+that writes there; and on a virtual machine the one below may have to find that page first, which takes some times
+as long. ``empty`` hands out memory again that nobody refers to any more; ``scratch`` is a thread's own, for numbers
+that are needed for a moment. All of it, and what is made with ``aligned``, begins a line of the processor's cache:
+the widest loads are as long as a line, and one that begins inside takes two.
+
+When a fit is over its memory is lent to the system (``release``): whoever needs it gets it, but if nobody does, the
+next fit finds its pages as they were. So a process still counts as large then, while its memory is there for all.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
+import mmap
 import sys
 import threading
 from typing import Any
@@ -27,9 +33,14 @@ STREAM = 1 << 24
 #: The bytes of a line of the processor's cache.
 LINE_BYTES = 64
 
-# What sys.getrefcount says of an item of a list that nobody else refers to.
-_ITEMS = [np.empty(0, np.uint8)]
-_UNSHARED = sys.getrefcount(_ITEMS[0])
+#: From so many bytes on the system is asked for its huge pages.
+HUGE = 1 << 22
+
+#: Memory that was not used between so many calls of ``release`` is given back.
+IDLE = 16
+
+#: Whether there are pages that can be lent.
+_LENDS = hasattr(mmap, "MADV_FREE")
 
 
 class _Lines(np.ndarray[tuple[int, ...], np.dtype[np.uint8]]):
@@ -52,6 +63,61 @@ def aligned(shape: int | tuple[int, ...], dtype: npt.DTypeLike) -> Array:
     return np.ndarray(shape, dtype, lines(int(np.prod(shape)) * np.dtype(dtype).itemsize))
 
 
+class _Block:
+    """Memory that arrays are cut from, a whole number of pages.
+
+    Parameters
+    ----------
+    size : int
+        Bytes.
+
+    Attributes
+    ----------
+    memory : ndarray of bytes
+    """
+
+    def __init__(self, size: int) -> None:
+        self._pages: mmap.mmap | None = None
+        self.memory: npt.NDArray[np.uint8]
+        #: How many calls of ``release`` have passed it by since it was last handed out.
+        self.idle = 0
+        if _LENDS:
+            with contextlib.suppress(OSError):  # no room: then NumPy says so, in its own words
+                self._pages = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        if self._pages is None:
+            self.memory = aligned(size, np.uint8)
+            return
+        self.memory = np.frombuffer(self._pages, np.uint8)
+        if size >= HUGE and hasattr(mmap, "MADV_HUGEPAGE"):
+            with contextlib.suppress(OSError):  # a system without
+                self._pages.madvise(mmap.MADV_HUGEPAGE)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether nothing refers to the memory: no array, and no view of one."""
+        return sys.getrefcount(self.memory) == _UNSHARED
+
+    def lend(self) -> bool:
+        """Let the system have these pages, if it needs some before they are written to again.
+
+        Returns
+        -------
+        bool
+            Whether it would take them.
+        """
+        if self._pages is None:
+            return False
+        with contextlib.suppress(OSError):
+            self._pages.madvise(mmap.MADV_FREE)
+            return True
+        return False
+
+
+# What ``is_free`` counts where nobody else refers to the memory.
+_nobodys = _Block(mmap.PAGESIZE)
+_UNSHARED = sys.getrefcount(_nobodys.memory)
+
+
 class Kept:
     """Arrays that are handed out again once nothing refers to them: no array, no view of one, no tensor.
 
@@ -60,7 +126,7 @@ class Kept:
     """
 
     def __init__(self) -> None:
-        self._blocks: list[npt.NDArray[np.uint8]] = []
+        self._blocks: list[_Block] = []
         self._lock = threading.Lock()
 
     def empty(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
@@ -69,27 +135,26 @@ class Kept:
         size = math.prod(shape) * dtype.itemsize
         if size < LARGE:
             return np.empty(shape, dtype)
-        return self._block(size)[:size].view(dtype).reshape(shape)
+        return self._memory(size)[:size].view(dtype).reshape(shape)
 
-    def _block(self, size: int) -> npt.NDArray[np.uint8]:
+    def _memory(self, size: int) -> npt.NDArray[np.uint8]:
         with self._lock:
-            blocks = self._blocks
-            for i in range(len(blocks)):
+            for block in self._blocks:
                 # Up to half of it may lie idle: a short last batch takes the memory of a whole one.
-                if size <= blocks[i].size <= 2 * size and sys.getrefcount(blocks[i]) == _UNSHARED:
-                    return blocks[i]
-            fresh = aligned(size, np.uint8)
-            blocks.append(fresh)
-            return fresh
+                if size <= block.memory.size <= 2 * size and block.is_free:
+                    block.idle = 0
+                    return block.memory
+            self._blocks.append(_Block(size))
+            return self._blocks[-1].memory
 
     def release(self) -> None:
-        """Give back what nobody refers to."""
+        """Lend the system what nobody refers to; give back what is not used any more."""
         with self._lock:
-            # No name may be bound to a block here: it would count as a reader.
-            self._blocks = [self._blocks[i] for i in range(len(self._blocks)) if self._is_read(i)]
+            self._blocks = [block for block in self._blocks if not block.is_free or self._is_kept(block)]
 
-    def _is_read(self, i: int) -> bool:
-        return sys.getrefcount(self._blocks[i]) != _UNSHARED
+    def _is_kept(self, block: _Block) -> bool:
+        block.idle += 1
+        return block.lend() if block.idle == 1 else block.idle <= IDLE
 
 
 _kept = Kept()

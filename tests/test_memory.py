@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 import threading
 
 import numpy as np
@@ -61,15 +63,57 @@ def test_a_small_array_does_not_hold_a_large_block() -> None:
     assert kept.empty((2 * LARGE,), np.uint8).ctypes.data != place
 
 
-def test_release_gives_back_what_is_free_and_keeps_what_is_not() -> None:
+def test_release_lends_what_is_free_and_leaves_alone_what_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    lent = []
+    lend = memory._Block.lend
+    monkeypatch.setattr(memory._Block, "lend", lambda block: (lent.append(block.memory.size), lend(block))[1])
     kept = Kept()
     held = kept.empty(SHAPE, np.float32)
+    held.fill(3)
     kept.empty((3 * LARGE,), np.uint8)
     kept.release()
-    assert len(kept._blocks) == 1
-    held.fill(3)
-    kept.empty(SHAPE, np.float32).fill(4)
+    kept.release()
+    assert lent == [3 * LARGE]  # once, as long as nobody uses it
     assert (held == 3).all()
+    again = kept.empty((3 * LARGE,), np.uint8)
+    again.fill(5)
+    kept.release()
+    assert (again == 5).all()
+    del again
+    kept.release()
+    assert lent == 2 * [3 * LARGE]
+
+
+@pytest.mark.parametrize("lends", [True, False])
+def test_release_gives_back_what_is_not_used_any_more(lends: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "_LENDS", lends and memory._LENDS)
+    kept = Kept()
+    kept.empty((5 * LARGE,), np.uint8)
+    for releases in range(memory.IDLE):
+        assert len(kept._blocks) == (1 if releases == 0 else 2 * memory._LENDS)
+        kept.empty(SHAPE, np.float32)
+        kept.release()
+    kept.release()
+    assert [block.memory.size for block in kept._blocks] == memory._LENDS * [math.prod(SHAPE) * 4]
+
+
+def test_what_cannot_be_had_is_said_by_numpy() -> None:
+    with pytest.raises(MemoryError, match="Unable to allocate"):
+        Kept().empty((1 << 55,), np.uint8)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork")
+def test_a_forked_process_has_memory_of_its_own() -> None:
+    kept = Kept()
+    mine = kept.empty(SHAPE, np.float32)
+    mine.fill(1)
+    child = os.fork()
+    if not child:
+        mine.fill(2)
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert (mine == 1).all()
 
 
 @given(
