@@ -132,7 +132,7 @@ WORKS: dict[str, Work] = {
     "mlp-small": mlp(20, 32, 2, batch_size=24, steps=500),
     "mlp-large": mlp(784, 512, 10, batch_size=32, steps=100),
     "cnn-32": cnn(32, 10, steps=16),
-    "cnn-100": cnn(100, 6, steps=6),
+    "cnn-100": cnn(100, 6, steps=2),
 }
 
 
