@@ -6,6 +6,8 @@ and one large image is work for several threads. Letters as in ``kernels``. Impo
 
 from __future__ import annotations
 
+import numpy as np
+
 from minibatch.atomics import settle
 from minibatch.board import Board, Cut, share, this
 from minibatch.compiling import compiled
@@ -20,16 +22,18 @@ def pad(x: Array, n: int, top: int, left: int, band: Array, rows: int, columns: 
     """Write into ``band`` so many rows and columns of image n, from (top, left) on; zeros beyond its edges."""
     _, H, W, C = x.shape
     pixels, zero = x.reshape(-1), x.dtype.type(0)
-    # What is inside of the image, counted in the band's own columns.
-    first, last = max(0, -left), min(columns, W - left)
+    # What is inside of the image, counted in the band's own numbers; without a sign, or Numba would look for one.
+    first, last, every = np.uintp(max(0, -left) * C), np.uintp(min(columns, W - left) * C), np.uintp(columns * C)
     for i in range(rows):
-        row, inside = band[i * columns * C : (i + 1) * columns * C], 0 <= top + i < H
-        begun, done = (first * C, last * C) if inside else (0, 0)
-        row[:begun] = zero
-        row[done:] = zero
-        at = ((n * H + top + i) * W + left) * C
-        for c in range(begun, done):
-            row[c] = pixels[at + c]
+        row, inside = np.uintp(i) * every, 0 <= top + i < H
+        begun, done = (first, last) if inside else (every, every)
+        for c in range(begun):
+            band[row + c] = zero
+        at = np.uintp(((n * H + top + i) * W + max(0, left)) * C) if inside else np.uintp(0)
+        for c in range(done - begun):
+            band[row + begun + c] = pixels[at + c]
+        for c in range(done, every):
+            band[row + c] = zero
 
 
 @compiled
@@ -43,6 +47,7 @@ def correlate(
     strides: tuple[int, int, int],
     offsets: kernels.Offsets,
     run: int,
+    few: int,
     W: Array,
     bias: Array,
     least: float,
@@ -56,10 +61,10 @@ def correlate(
     """Write z (N, OH, OW, F), some of its N OH rows: see ``kernels.correlate``.
 
     ``padded`` is the size of an image with the padding, so much of which is ``before``: above, and left; windows
-    ``reach`` so many rows down. ``strides`` are those in the padded images.
+    ``reach`` so many rows down. ``strides`` are those in the padded images. So ``few`` rows are taken at a time.
     """
     if start < 0:
-        how = before, padded, reach, strides, offsets, run, W, bias, least
+        how = before, padded, reach, strides, offsets, run, few, W, bias, least
         share(board, cut, this(correlate, (board, cut, x, *how, rooms, taken, stream, z)))
         return
     (_, OH, OW, F), (_, H, width, C), maps = z.shape, x.shape, z.reshape(-1, z.shape[3])
@@ -69,17 +74,71 @@ def correlate(
     first = start
     while first < stop:
         n, p = first // OH, first % OH
-        rows = min(OH - p, stop - first)
+        rows = min(OH - p, stop - first, few)
         band = pixels[n * image + p * row :]
         if not whole:
             band = rooms[room]
             pad(x, n, p * down - before[0], -before[1], band, (rows - 1) * down + reach, padded[1])
         some = maps[first * OW : (first + rows) * OW]
-        kernels.correlate(
-            band, (NIL, row, step), offsets, run, W, bias, least, (ONE, rows, OW), (NIL, F), some, NO, stream
-        )
+        steps, positions, filters = (NIL, row, step), (ONE, rows, OW), (NIL, F)
+        if stream:
+            kernels.correlate(band, steps, offsets, run, W, bias, least, positions, filters, some, NO, ONE)
+        else:
+            kernels.correlate(band, steps, offsets, run, W, bias, least, positions, filters, some, NO, None)
         first += rows
     if not whole:
         leave(taken, room)
     if stream:
         settle()
+
+
+@compiled
+def kernel_gradient(
+    board: Board,
+    cut: Cut,
+    x: Array,
+    before: tuple[int, int],
+    padded: tuple[int, int],
+    reach: int,
+    strides: tuple[int, int, int],
+    offsets: kernels.Offsets,
+    run: int,
+    few: int,
+    dz: Array,
+    rooms: Array,
+    taken: Taken,
+    parts: Array,
+    totals: Array,
+    start: int,
+    stop: int,
+) -> None:
+    """Write into one of the ``parts`` what some of dz's N OH rows add to dW (K, F), and into one of the ``totals``
+    their sum, (F,). The rest is as for ``correlate``.
+    """
+    if start < 0:
+        how = before, padded, reach, strides, offsets, run, few
+        share(board, cut, this(kernel_gradient, (board, cut, x, *how, dz, rooms, taken, parts, totals)))
+        return
+    (_, OH, OW, F), (_, H, width, C), maps = dz.shape, x.shape, dz.reshape(-1, dz.shape[3])
+    whole = padded == (H, width)
+    pixels, (image, row, step) = x.reshape(-1), strides
+    down, room = row // (padded[1] * C), NIL if whole else enter(taken)
+    part, total = parts[start // cut[1]], totals[start // cut[1]]
+    total[:] = 0
+    first = start
+    while first < stop:
+        n, p = first // OH, first % OH
+        rows = min(OH - p, stop - first, few)
+        band = pixels[n * image + p * row :]
+        if not whole:
+            band = rooms[room]
+            pad(x, n, p * down - before[0], -before[1], band, (rows - 1) * down + reach, padded[1])
+        errors = maps[first * OW : (first + rows) * OW]
+        for m in range(rows * OW):
+            for f in range(F):
+                total[f] += errors[m, f]
+        positions = ONE, rows, OW
+        kernels.kernel_gradient(band, (NIL, row, step), offsets, run, errors, positions, part, first > start, None)
+        first += rows
+    if not whole:
+        leave(taken, room)

@@ -74,10 +74,11 @@ def kernel_gradient(x: Array, dz: Array, window: Window, db: Array | None = None
     taken = _fit(x, window, dz) and tiles.take(x, dz)
     if taken and winograd.suits(window, x.shape[3], dz.shape[3]):
         return winograd.kernel_gradient(x, dz, window, db)
+    if taken:
+        return tiles.kernel_gradient(x, dz, window, db)
     if db is not None:
         sum_of_rows(dz.reshape(-1, dz.shape[3]), out=db)
-    way = tiles.kernel_gradient if taken else patches.kernel_gradient
-    return way(x, dz, window)
+    return patches.kernel_gradient(x, dz, window)
 
 
 def kernel_gradient_of_each(x: Array, dz: Array, window: Window) -> Array:

@@ -22,7 +22,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from minibatch.compiling import PLAIN, compiled
-from minibatch.layers.registers import I64, ROWS, VECTOR, Tile, array, integer, smaller
+from minibatch.layers.registers import I64, ROWS, VECTOR, Tile, array, integer, is_given, smaller
 from minibatch.typing import Array
 
 Offsets = npt.NDArray[np.intp]
@@ -48,11 +48,11 @@ def _plain_products(positions: int, vectors: int) -> Any:
         z: Array,
         m: int,
         more: bool,
-        stream: bool,
+        stream: int | None,
     ) -> None:
         """Write z[m + t, f : f + width] = max(A W + bias, least), for A the patch at start + t step.
 
-        With ``more`` it is added to what is there, in place of the bias; a ``stream`` goes past the cache.
+        With ``more`` it is added to what is there, in place of the bias; with ``stream`` it goes past the cache.
         """
         columns = slice(f, f + vectors * (VECTOR // x.itemsize))
         for t in range(positions):
@@ -75,11 +75,11 @@ def _plain_sums(entries: int, vectors: int) -> Any:
         dW: Array,
         k: int,
         more: bool,
-        stream: bool,
+        stream: int | None,
     ) -> None:
         """Write dW[k + t, f : f + width] = the sum over positions of x[that + start + t] dz, t < entries.
 
-        With ``more`` it is added to what is there; a ``stream`` goes past the cache.
+        With ``more`` it is added to what is there; with ``stream`` it goes past the cache.
         """
         columns = slice(f, f + vectors * (VECTOR // x.itemsize))
         if not more:
@@ -144,7 +144,7 @@ def _compiled_products(positions: int, vectors: int) -> Any:
                     tile.begin_run()
             tile.end_run()
             for t in tile.rows:
-                tile.write(t, to[t], floor, arguments[12])
+                tile.write(t, to[t], floor, stream=is_given(stream))
             return context.get_dummy_value()
 
         return types.void(x, start, step, offsets, run, W, bias, least, f, z, m, more, stream), emit
@@ -199,7 +199,7 @@ def _compiled_sums(entries: int, vectors: int) -> Any:
                             tile.add(t, at(number, I64(t)), dz_m)
                     tile.end_run()
             for t in tile.rows:
-                tile.write(t, to[t], stream=arguments[9])
+                tile.write(t, to[t], stream=is_given(stream))
             return context.get_dummy_value()
 
         return types.void(x, start, strides, positions, dz, f, dW, k, more, stream), emit
@@ -257,14 +257,15 @@ def correlate(
     filters: tuple[int, int],
     z: Array,
     more: bool,
-    stream: bool,
+    stream: int | None,
 ) -> None:
     """Write z (N OH OW, F): the patches of x, times W (K, F), plus the bias (F,); and ``least`` where that is more.
 
     Position (n, p, q) of ``positions`` (N, OH, OW) is at n, p, q times the three ``strides`` in x. Where OW is no
     multiple of a tile's rows, some positions are written twice. ``filters`` are the first to be written and the
     one after the last, both multiples of a tile's width unless they are F. With ``more`` the products are added to
-    what is there, in place of the bias. A ``stream`` is written past the cache (``memory.streams``).
+    what is there, in place of the bias. With a ``stream``, ``ONE`` or None, z is written past
+    the cache (``memory.streams``).
     """
     (N, OH, OW), (image, row, step) = positions, strides
     lanes = VECTOR // x.itemsize
@@ -306,12 +307,12 @@ def kernel_gradient(
     positions: tuple[int, int, int],
     dW: Array,
     more: bool,
-    stream: bool,
+    stream: int | None,
 ) -> None:
     """Write dW (K, F): the patches of x, transposed, times dz (N OH OW, F). Letters as for ``correlate``.
 
-    ``RUN`` positions in a row are added up apart. With ``more`` it is added to what is there. A ``stream``
-    is written past the cache (``memory.streams``).
+    ``RUN`` positions in a row are added up apart. With ``more`` it is added to what is there. With a
+    ``stream``, ``ONE`` or None, dW is written past the cache (``memory.streams``).
     """
     F = dz.shape[1]
     lanes = VECTOR // x.itemsize

@@ -48,7 +48,7 @@ def product(
     for c in range(0, C, DEPTH):
         few, floor = W[c : c + DEPTH], least if c + DEPTH >= C else no_floor
         kernels.correlate(
-            pixels[c:], strides, here, len(few), few, bias, floor, positions, columns, some, c > 0, NO
+            pixels[c:], strides, here, len(few), few, bias, floor, positions, columns, some, c > 0, None
         )
 
 
@@ -77,7 +77,7 @@ def partial_products(
         # Written somewhere, or the compiler would see that nobody needs it.
         largest[start // cut[1]] = kernels.read_ahead(few.reshape(-1))
         kernels.correlate(
-            pixels[c:], strides, here, len(few), few, nothing, no_floor, positions, (NIL, F), part, c > start, NO
+            pixels[c:], strides, here, len(few), few, nothing, no_floor, positions, (NIL, F), part, c > start, None
         )
 
 
@@ -121,11 +121,11 @@ def transposed_product(
     for n in range(0, N, few):
         inputs, errors = pixels[n * C + start :], dz[n : n + few]
         positions = ONE, ONE, len(errors)
-        kernels.kernel_gradient(
-            inputs, strides, here, len(some), errors, positions, some, n > 0, stream and n + few >= N
-        )
-    if stream:
-        settle()
+        if stream and n + few >= N:
+            kernels.kernel_gradient(inputs, strides, here, len(some), errors, positions, some, n > 0, ONE)
+            settle()
+        else:
+            kernels.kernel_gradient(inputs, strides, here, len(some), errors, positions, some, n > 0, None)
 
 
 __all__ = ["HERE", "ROWS", "VECTOR", "add_up", "partial_products", "product", "transposed_product"]

@@ -58,17 +58,12 @@ class Columns:
         for v in self.columns:
             self.builder.call(self._store, [vectors[v], self._from(address, v), I32(4), self._used[v]])
 
-    def put(self, vectors: list[Any], address: Any, stream: Any) -> None:
-        """Write vectors; where ``stream`` is true, whole ones, to a multiple of their size, past the cache."""
-        with self.builder.if_else(stream) as (then, otherwise):
-            with then:
-                once = self.builder.module.add_metadata([I32(1)])
-                for v in self.columns:
-                    to = self.builder.bitcast(self._from(address, v), self.vector.as_pointer())
-                    written = self.builder.store(vectors[v], to, align=VECTOR)
-                    written.set_metadata("nontemporal", once)
-            with otherwise:
-                self.store(vectors, address)
+    def stream(self, vectors: list[Any], address: Any) -> None:
+        """Write whole vectors from this address on, a multiple of their size, past the processor's cache."""
+        once = self.builder.module.add_metadata([I32(1)])
+        for v in self.columns:
+            to = self.builder.bitcast(self._from(address, v), self.vector.as_pointer())
+            self.builder.store(vectors[v], to, align=VECTOR).set_metadata("nontemporal", once)
 
     def at_least(self, vector: Any, least: Any) -> Any:
         """Return a vector with ``least`` in place of what is smaller; NaN stays."""
@@ -158,17 +153,11 @@ class Tile(Columns):
                 both = [self.builder.load(register[row][v]) for register in (self.totals, self.sums)]
                 self.builder.store(self.builder.fadd(*both), self.totals[row][v])
 
-    def write(self, row: int, address: Any, least: Any = None, stream: Any = None) -> None:
-        """Write a row's totals from this address on; in place of smaller ones ``least``, where that is given.
-
-        Where ``stream`` is true, see there.
-        """
-        totals = [self.builder.load(self.totals[row][v]) for v in self.columns]
+    def write(self, row: int, address: Any, least: Any = None, stream: bool = False) -> None:
+        """Write a row's totals from this address on, or ``stream`` them; in place of smaller ones ``least``."""
+        totals = [self.builder.load(register) for register in self.totals[row]]
         totals = totals if least is None else [self.at_least(total, least) for total in totals]
-        if stream is None:
-            self.store(totals, address)
-        else:
-            self.put(totals, address, stream)
+        (self.stream if stream else self.store)(totals, address)
 
 
 def array(context: Any, builder: Any, signature: Any, arguments: Any, k: int) -> Any:
@@ -179,6 +168,19 @@ def array(context: Any, builder: Any, signature: Any, arguments: Any, k: int) ->
 def integer(context: Any, builder: Any, signature: Any, arguments: Any, k: int) -> Any:
     """Return argument k of an intrinsic, an integer, as an index."""
     return context.cast(builder, arguments[k], signature.args[k], types.intp)
+
+
+def is_given(kind: Any) -> bool:
+    """Return whether an argument of an intrinsic is an integer, and not None: so known when it is compiled.
+
+    Raises
+    ------
+    TypeError
+        If it is something else: False would be given, too.
+    """
+    if not isinstance(kind, types.Integer | types.NoneType):
+        raise TypeError(f"expected an integer or None; got {kind}.")
+    return isinstance(kind, types.Integer)
 
 
 def smaller(builder: Any, one: Any, other: Any) -> Any:

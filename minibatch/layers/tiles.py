@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from minibatch import memory
 from minibatch.layers.window import Window
-from minibatch.parallel import PARTS, each, summed, together
+from minibatch.parallel import PARTS, each, together
 from minibatch.typing import Array
 
 #: The multiplications of a piece, at least: some times what a call takes, and a thread to wake.
@@ -26,6 +26,8 @@ WORK = 1 << 22
 POSITIONS = 1 << 7
 #: The bytes of a piece's images, at most, so that they stay in the processor's cache; but at least one image.
 BYTES = 1 << 19
+#: The bytes of a band of z, or of dz, which is gone through several times.
+BAND = 1 << 16
 #: A product of so many multiplications takes 20 us, some times what it takes to share it with a thread that is
 #: awake: from there on it is cut, into no fewer than ``FEWEST`` pieces, so that a thread that comes late has its
 #: share; a very large one, into pieces of so many multiplications.
@@ -62,30 +64,29 @@ def correlate(
 ) -> Array:
     """Return max(z + bias, least), (N, OH, OW, F); for z see ``correlation.patches_times``."""
     from minibatch.layers import band_kernels as kernels
-    from minibatch.layers.rooms import rooms
 
-    x, (C, F), (OH, OW) = np.ascontiguousarray(x), kernel.shape[2:], window.positions
-    z = memory.empty((len(x), OH, OW, F), x.dtype)
-    (strides, offsets, run), (down, width) = _layout(window, C), (window.strides[0], window.padded[1])
-    extent, rows = _bands(len(x), window, C, F, x.itemsize)
-    room = ((min(rows, OH) - 1) * down + window.reach[0]) * width * C
-    before = window.pads[0][0], window.pads[1][0]
+    x, F = np.ascontiguousarray(x), kernel.shape[3]
+    z = memory.empty((len(x), *window.positions, F), x.dtype)
     W, b = np.ascontiguousarray(kernel).reshape(-1, F), _zeros(F, x.dtype) if bias is None else bias
-    how = before, window.padded, window.reach[0], strides, offsets, run, W, b, _floor(least, x.dtype)
-    turns = rooms("band", -(-extent // rows), room, x.dtype)
-    long = z.size * len(W) >= LONG
-    together(kernels.correlate, (extent, rows), x, *how, *turns, memory.streams(z), z, long=long)
+    cut, geometry, rooms = _bands(x, window, F)
+    how = *geometry, W, b, _floor(least, x.dtype), *rooms, memory.streams(z)
+    together(kernels.correlate, cut, x, *how, z, long=z.size * len(W) >= LONG)
     return z
 
 
-def kernel_gradient(x: Array, dz: Array, window: Window) -> Array:
-    """Return dL/dkernel (h, w, C, F), see ``correlation.transposed_patches_times``."""
-    C, F = x.shape[-1], dz.shape[-1]
+def kernel_gradient(x: Array, dz: Array, window: Window, db: Array | None = None) -> Array:
+    """Return dL/dkernel (h, w, C, F), see ``correlation.transposed_patches_times``; write dL/dbias into db (F,)."""
+    from minibatch.layers import band_kernels as kernels
 
-    def write(few: slice, out: Array) -> None:
-        _multiply_transposed(x[few], dz[few], window, out)
-
-    dW = summed(write, pieces(x, window, F), (math.prod(window.size) * C, F), dz.dtype)
+    x, dz, C, F = np.ascontiguousarray(x), np.ascontiguousarray(dz), x.shape[-1], dz.shape[-1]
+    K = math.prod(window.size) * C
+    cut, geometry, rooms = _bands(x, window, F)
+    count = -(-cut[0] // cut[1])
+    parts, totals = np.empty((count, K, F), x.dtype), np.empty((count, F), x.dtype)
+    together(kernels.kernel_gradient, cut, x, *geometry, dz, *rooms, parts, totals, long=dz.size * K >= LONG)
+    if db is not None:
+        np.add.reduce(totals, axis=0, out=db)
+    dW: Array = np.add.reduce(parts, axis=0)
     return dW.reshape(*window.size, C, F)
 
 
@@ -109,7 +110,7 @@ def _multiply_transposed(x: Array, dz: Array, window: Window, dW: Array) -> None
     rows = np.ascontiguousarray(dz).reshape(-1, dz.shape[-1])
     if rows.nbytes >= BYTES:  # they are gone through several times, and not from the first cache
         kernels.read_ahead(rows.reshape(-1))
-    kernels.kernel_gradient(_padded(x, window), *_layout(window, x.shape[-1]), rows, dz.shape[:3], dW, False, False)
+    kernels.kernel_gradient(_padded(x, window), *_layout(window, x.shape[-1]), rows, dz.shape[:3], dW, False, None)
 
 
 def product(x: Array, W: Array, z: Array, bias: Array | None = None, least: float | None = None) -> None:
@@ -160,14 +161,28 @@ def _cut(extent: int, work: int, grain: int) -> tuple[int, int]:
     return extent, -(-extent // (count * grain)) * grain
 
 
+def _bands(x: Array, window: Window, F: int) -> tuple[tuple[int, int], tuple[Any, ...], tuple[Array, Any]]:
+    """Return how to cut a batch's rows of positions, what ``band_kernels`` ask of the window, and ``rooms``."""
+    from minibatch.layers.rooms import rooms
+
+    cut, geometry, size = _bands_of(len(x), window, x.shape[-1], F, x.itemsize)
+    return cut, geometry, rooms("band", -(-cut[0] // cut[1]), size, x.dtype)
+
+
 @functools.lru_cache(maxsize=256)
-def _bands(N: int, window: Window, C: int, F: int, itemsize: int) -> tuple[int, int]:
-    """Return how many rows of positions there are, and how many of them to take as a piece."""
+def _bands_of(
+    N: int, window: Window, C: int, F: int, itemsize: int
+) -> tuple[tuple[int, int], tuple[Any, ...], int]:
     OH, OW = window.positions
-    row = OW * math.prod(window.size) * C * F
-    most = BYTES // (window.padded[1] * C * window.strides[0] * itemsize)
-    extent, rows = _cut(N * OH, N * OH * row, 1)
-    return extent, max(1, min(rows, most))
+    extent = N * OH
+    work = extent * OW * math.prod(window.size) * C * F
+    count = 1 if work < LARGE else max(FEWEST, min(PARTS, work // PIECE))
+    few = min(OH, max(1, BAND // (OW * F * itemsize), POSITIONS // OW))
+    (top, _), (left, _) = window.pads
+    geometry = (top, left), window.padded, window.reach[0], *_layout(window, C), few
+    # A band with the padding around it.
+    size = ((few - 1) * window.strides[0] + window.reach[0]) * window.padded[1] * C
+    return (extent, max(1, -(-extent // count))), geometry, size
 
 
 def pieces(x: Array, window: Window, F: int) -> list[slice]:

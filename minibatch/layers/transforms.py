@@ -21,7 +21,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from minibatch.compiling import PLAIN
-from minibatch.layers.registers import I64, VECTOR, Columns, array, integer
+from minibatch.layers.registers import I64, VECTOR, Columns, array, integer, is_given
 from minibatch.layers.winograd import A_, B_, G_, D, Matrix
 from minibatch.typing import Array
 
@@ -96,7 +96,7 @@ def _plain_transform_above(*factors: Matrix) -> Any:
         seen: Array,
         look: bool,
         least: float,
-        stream: bool,
+        stream: int | None,
     ) -> None:
         """Write Y = max(M X M' + bias, least).
 
@@ -201,16 +201,16 @@ def _compiled_transform_above(*factors: Matrix) -> Any:
             seen_ = _places(here, array(*here, 8).data, 5, 6, len(factors[0]))
 
             def write(channels: Columns, c: Any, Y: list[list[Any]], Y_: list[list[Any]]) -> None:
+                store = channels.stream if is_given(stream) else channels.store
                 with builder.if_else(arguments[9]) as (then, otherwise):
                     with then:
                         for i, j in np.ndindex(len(Y), len(Y)):
                             other = channels.load(builder.gep(seen_[i][j], [c]))[0]
-                            channels.put([channels.where_above(Y[i][j], other, floor)], Y_[i][j], arguments[11])
+                            store([channels.where_above(Y[i][j], other, floor)], Y_[i][j])
                     with otherwise:
                         more = channels.load(builder.gep(bias_.data, [c]))[0]
                         for i, j in np.ndindex(len(Y), len(Y)):
-                            more_ = channels.at_least(builder.fadd(Y[i][j], more), floor)
-                            channels.put([more_], Y_[i][j], arguments[11])
+                            store([channels.at_least(builder.fadd(Y[i][j], more), floor)], Y_[i][j])
 
             _emit(here, factors, write=write)
             return context.get_dummy_value()

@@ -86,7 +86,7 @@ D, A_, B_, G_ = _matrices(5 / 8, 3 / 2)
 FEWEST = 16
 #: A batch is cut into so many pieces, at most, and a piece has so many tiles, at least: each goes through the whole
 #: transformed kernel, or makes a gradient of its own.
-PIECES, TILES = 8, 64
+PIECES, TILES = 8, 128
 #: The bytes of all these gradients together, at most, unless there are two.
 SUMS = 1 << 27
 #: The bytes of a turn's transformed patches, which stay in the processor's cache until they are multiplied.

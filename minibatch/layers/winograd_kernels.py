@@ -174,7 +174,10 @@ def finish(
             Y, to, row = (numbers, ((n * OH + p) * OW + q) * F, OW * F) if whole else (corner, 0, TILE * F)
             floor = lowest if seen.size and not whole else least
             look, steps, strides = whole and seen.size > 0, (PATCH * far, far), (row, F)
-            finish_products(places, at, steps, F, Y, to, strides, bias, others, look, floor, stream and whole)
+            if stream and whole:
+                finish_products(places, at, steps, F, Y, to, strides, bias, others, look, floor, ONE)
+            else:
+                finish_products(places, at, steps, F, Y, to, strides, bias, others, look, floor, None)
             for bit in range(TILE * TILE if blanks[t] else 0):
                 if blanks[t] >> bit & 1:
                     first = to + bit // TILE * row + bit % TILE * F
@@ -243,7 +246,7 @@ def correlate(
         for k in range(PLACES):
             P_k = P[k, : T * F].reshape(T, F)
             kernels.correlate(
-                V[k], strides, offsets, RUN, U[k], nothing, no_floor, (ONE, ONE, T), (NIL, F), P_k, NO, NO
+                V[k], strides, offsets, RUN, U[k], nothing, no_floor, (ONE, ONE, T), (NIL, F), P_k, NO, None
             )
         finish(P, (down, across), turn, bias, least, seen, blanks, stream, z, corner)
     leave(taken, room)
@@ -288,7 +291,7 @@ def sums(
         transform_errors(dz, (down, across), turn, E, total, corner)
         for k in range(PLACES):
             E_k = E[k, : T * F].reshape(T, F)
-            kernels.kernel_gradient(V[k], strides, here, C, E_k, (ONE, ONE, T), S[k], first > 0, NO)
+            kernels.kernel_gradient(V[k], strides, here, C, E_k, (ONE, ONE, T), S[k], first > 0, None)
     leave(taken, room)
 
 

@@ -140,13 +140,13 @@ def test_tiles_that_reach_beyond_an_edge_write_nothing_there(OW: int, F: int, rn
             (0, F),
             guarded[1:-1],
             False,
-            False,
+            None,
         )
         assert (guarded[[0, -1]] == 7).all()
         A = window.patches(x).reshape(-1, 15)
         np.testing.assert_allclose(guarded[1:-1], A @ W, rtol=1e-4, atol=1e-4)
         guarded = np.full((17, F), 7.0, dtype)
-        kernels.kernel_gradient(x.reshape(-1), *layout, dz, positions, guarded[1:-1], False, False)
+        kernels.kernel_gradient(x.reshape(-1), *layout, dz, positions, guarded[1:-1], False, None)
         assert (guarded[[0, -1]] == 7).all()
         np.testing.assert_allclose(guarded[1:-1], A.T @ dz, rtol=1e-4, atol=1e-4)
 
