@@ -12,7 +12,7 @@ from minibatch.atomics import settle
 from minibatch.board import Board, Cut, share, this
 from minibatch.compiling import compiled
 from minibatch.layers import kernels
-from minibatch.layers.kernels import NIL, NO, ONE
+from minibatch.layers.kernels import NIL, ONE
 from minibatch.layers.registers import ROWS, VECTOR
 from minibatch.typing import Array
 

@@ -70,7 +70,7 @@ def correlate(
     W, b = np.ascontiguousarray(kernel).reshape(-1, F), _zeros(F, x.dtype) if bias is None else bias
     cut, geometry, rooms = _bands(x, window, F)
     how = *geometry, W, b, _floor(least, x.dtype), *rooms, memory.streams(z)
-    together(kernels.correlate, cut, x, *how, z, long=z.size * len(W) >= LONG)
+    together(kernels.correlate, cut, x, *how, z, long=z.size * len(W) >= LONG, batch=True)
     return z
 
 
@@ -83,7 +83,8 @@ def kernel_gradient(x: Array, dz: Array, window: Window, db: Array | None = None
     cut, geometry, rooms = _bands(x, window, F)
     count = -(-cut[0] // cut[1])
     parts, totals = np.empty((count, K, F), x.dtype), np.empty((count, F), x.dtype)
-    together(kernels.kernel_gradient, cut, x, *geometry, dz, *rooms, parts, totals, long=dz.size * K >= LONG)
+    how = *geometry, dz, *rooms
+    together(kernels.kernel_gradient, cut, x, *how, parts, totals, long=dz.size * K >= LONG, batch=True)
     if db is not None:
         np.add.reduce(totals, axis=0, out=db)
     dW: Array = np.add.reduce(parts, axis=0)
