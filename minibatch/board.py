@@ -38,8 +38,9 @@ POSTED, OPEN, LEAVE, LATE, FUNCTION, ARGUMENTS, EXTENT, STEP, FAILED, OUTWARD = 
 TAKEN, BEHIND, INSIDE, LEFT = 16, 17, 32, 48
 SIZE = 64
 
-#: So many nanoseconds helpers watch an empty board: longer than between two products of a step, and two steps.
-PATIENCE = 200_000
+#: So many nanoseconds helpers watch an empty board: longer than what one thread does alone in a step, for to wake
+#: them takes some time each time.
+PATIENCE = 1_000_000
 #: Who was kept from looking for so long, or was waited for, was not running: the processor is wanted by others.
 CROWDED = 500_000
 #: So long the owner of the work looks whether the last helper is done, before it sleeps between two looks.

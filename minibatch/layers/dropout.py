@@ -13,9 +13,6 @@ from minibatch.layers.noise import RandomLayer, fraction
 from minibatch.parallel import together
 from minibatch.typing import Array
 
-#: Of a coin's throw.
-SIDES = 1 << 16
-
 
 class Dropout(RandomLayer):
     """In training, set a fraction of the inputs to 0 and scale the rest up, so that the mean stays.
@@ -41,7 +38,7 @@ class Dropout(RandomLayer):
     >>> import minibatch as mb
     >>> layer = mb.layers.Dropout(0.5, seed=1)
     >>> layer([[1.0, 1.0, 1.0, 1.0]]), layer([[1.0, 1.0, 1.0, 1.0]], training=True)
-    (array([[1., 1., 1., 1.]], dtype=float32), array([[2., 0., 2., 2.]], dtype=float32))
+    (array([[1., 1., 1., 1.]], dtype=float32), array([[2., 2., 0., 0.]], dtype=float32))
     """
 
     def __init__(self, rate: float, *, seed: int | None = None, **kwargs: Any) -> None:
@@ -63,11 +60,14 @@ class Dropout(RandomLayer):
 
         Sixteen random bits are a number below 65,536 and decide, if it is not just the one that 65,536 rate is a
         part of the way to; if it is, another draw does. So four coins come of one draw of 64 bits, and the
-        probability is the same as if each had one of its own.
+        probability is the same as if each had one of its own. For a rate of 1/2 or 1/4, a whole number of 256ths,
+        eight bits decide as well, and eight coins come of a draw.
         """
-        coins = self.generator.integers(0, 1 << 64, -(-n // 4), np.uint64).view(np.uint16)[:n]
-        whole = int(self.rate * SIDES)
-        rest = self.rate * SIDES - whole
+        kind = np.dtype(np.uint8 if (256 * self.rate).is_integer() else np.uint16)
+        sides = 1 << 8 * kind.itemsize
+        coins = self.generator.integers(0, 1 << 64, -(-n * kind.itemsize // 8), np.uint64).view(kind)[:n]
+        whole = int(self.rate * sides)
+        rest = self.rate * sides - whole
         if not rest:
             return coins >= whole
         kept: npt.NDArray[np.bool_] = coins > whole

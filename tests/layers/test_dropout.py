@@ -104,26 +104,26 @@ def test_a_large_batch_on_several_threads(threads: int, monkeypatch: pytest.Monk
 
 
 class EachNumberOnce:
-    """A generator whose draws of 16 bits are all there are, and whose other draws are one number."""
+    """A generator whose draws of 16 bits, or of 8, are all there are, and whose other draws are one number."""
 
-    def __init__(self, other: float) -> None:
-        self.other = other
+    def __init__(self, other: float, kind: type) -> None:
+        self.other, self.kind = other, kind
 
     def integers(self, low: int, high: int, size: int, dtype: type) -> np.ndarray:
         assert (low, high, dtype) == (0, 1 << 64, np.uint64)
-        return np.arange(1 << 16, dtype=np.uint16).view(np.uint64)[:size]
+        return np.arange(1 << 16).astype(self.kind).view(np.uint64)[:size]
 
     def random(self, size: int) -> np.ndarray:
         return np.full(size, self.other)
 
 
-@given(rate=RATES)
+@given(rate=RATES | st.integers(0, 256).map(lambda part: part / 256))
 def test_a_coin_falls_as_often_as_the_rate_says(rate: float) -> None:
     """The number of coins that fall, of all there are, is 65,536 rate: rounded up or down by a second draw."""
     layer = mb.layers.Dropout(rate)
     place = rate * (1 << 16)
     for other in (0.0, math.nextafter(place % 1, 0), place % 1, math.nextafter(1, 0)):
-        layer.generator = EachNumberOnce(other)
+        layer.generator = EachNumberOnce(other, np.uint8 if rate * 256 % 1 == 0 else np.uint16)
         dropped = (1 << 16) - int(layer._toss(1 << 16).sum())
         assert dropped == math.floor(place) + (other < place % 1)
 
