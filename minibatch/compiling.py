@@ -25,6 +25,7 @@ PARTS = (
     "layers/kernels.py",
     "layers/pooling.py",
     "layers/registers.py",
+    "layers/rooms.py",
     "layers/transforms.py",
     "layers/winograd.py",
     "losses/crossentropy.py",

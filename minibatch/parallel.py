@@ -23,7 +23,7 @@ from queue import SimpleQueue
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import DTypeLike
+import numpy.typing as npt
 
 from minibatch import memory
 from minibatch.blas import one_blas_thread
@@ -247,12 +247,21 @@ def together(
         helpers.free.release()
 
 
+def rooms(purpose: str, pieces: int, size: int, dtype: np.dtype[Any]) -> tuple[Array, npt.NDArray[np.int64]]:
+    """Return memory for a compiled job, a room for each thread that can be at a piece; and who is in it: nobody yet.
+
+    A room has ``size`` numbers. For how they are taken see ``layers.rooms``.
+    """
+    count = max(1, min(threads(), pieces))
+    return memory.scratch(purpose, (count, size), dtype), np.zeros(count, np.int64)
+
+
 #: A sum is made of so many partial sums, or fewer: each is one thread's at a time.
 PARTS = 16
 
 
 def summed(
-    write: Callable[[Piece, Array], None], pieces: Sequence[Piece], shape: tuple[int, ...], dtype: DTypeLike
+    write: Callable[[Piece, Array], None], pieces: Sequence[Piece], shape: tuple[int, ...], dtype: npt.DTypeLike
 ) -> Array:
     """Return the sum of what ``write(piece, out)`` writes into arrays of this shape, several pieces at a time.
 
@@ -306,4 +315,4 @@ def elementwise(task: Callable[..., Any], *arrays: Array) -> None:
     each(lambda start: task(*(row[start : start + ELEMENTS] for row in rows)), range(0, size, ELEMENTS))
 
 
-__all__ = ["each", "elementwise", "set_threads", "summed", "threads", "together"]
+__all__ = ["each", "elementwise", "rooms", "set_threads", "summed", "threads", "together"]

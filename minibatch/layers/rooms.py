@@ -1,4 +1,4 @@
-"""Rooms: scratch memory that the threads at a compiled job take turns in.
+"""Rooms: scratch memory that the threads at a compiled job take turns in (``parallel.rooms`` makes them).
 
 A job knows neither how many threads come nor which; each takes a room that is free, for as long as it is at a
 piece. Importing this module imports Numba.
@@ -6,25 +6,14 @@ piece. Importing this module imports Numba.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
-from minibatch import memory
 from minibatch.atomics import add, pause
 from minibatch.compiling import PLAIN, compiled
-from minibatch.parallel import threads
-from minibatch.typing import Array
 
 #: How many threads are in each room.
 Taken = npt.NDArray[np.int64]
-
-
-def rooms(purpose: str, pieces: int, size: int, dtype: np.dtype[Any]) -> tuple[Array, Taken]:
-    """Return memory, a room of so many numbers for each thread that can be at a piece; and who is in it."""
-    count = max(1, min(threads(), pieces))
-    return memory.scratch(purpose, (count, size), dtype), np.zeros(count, np.int64)
 
 
 @compiled

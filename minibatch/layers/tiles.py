@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from minibatch import memory
 from minibatch.layers.window import Window
-from minibatch.parallel import PARTS, each, together
+from minibatch.parallel import PARTS, each, rooms, together
 from minibatch.typing import Array
 
 #: The multiplications of a piece, at least: some times what a call takes, and a thread to wake.
@@ -68,8 +68,8 @@ def correlate(
     x, F = np.ascontiguousarray(x), kernel.shape[3]
     z = memory.empty((len(x), *window.positions, F), x.dtype)
     W, b = np.ascontiguousarray(kernel).reshape(-1, F), _zeros(F, x.dtype) if bias is None else bias
-    cut, geometry, rooms = _bands(x, window, F)
-    how = *geometry, W, b, _floor(least, x.dtype), *rooms, memory.streams(z)
+    cut, geometry, room = _bands(x, window, F)
+    how = *geometry, W, b, _floor(least, x.dtype), *room, memory.streams(z)
     together(kernels.correlate, cut, x, *how, z, long=z.size * len(W) >= LONG, batch=True)
     return z
 
@@ -80,10 +80,10 @@ def kernel_gradient(x: Array, dz: Array, window: Window, db: Array | None = None
 
     x, dz, C, F = np.ascontiguousarray(x), np.ascontiguousarray(dz), x.shape[-1], dz.shape[-1]
     K = math.prod(window.size) * C
-    cut, geometry, rooms = _bands(x, window, F)
+    cut, geometry, room = _bands(x, window, F)
     count = -(-cut[0] // cut[1])
     parts, totals = np.empty((count, K, F), x.dtype), np.empty((count, F), x.dtype)
-    how = *geometry, dz, *rooms
+    how = *geometry, dz, *room
     together(kernels.kernel_gradient, cut, x, *how, parts, totals, long=dz.size * K >= LONG, batch=True)
     if db is not None:
         np.add.reduce(totals, axis=0, out=db)
@@ -164,8 +164,6 @@ def _cut(extent: int, work: int, grain: int) -> tuple[int, int]:
 
 def _bands(x: Array, window: Window, F: int) -> tuple[tuple[int, int], tuple[Any, ...], tuple[Array, Any]]:
     """Return how to cut a batch's rows of positions, what ``band_kernels`` ask of the window, and ``rooms``."""
-    from minibatch.layers.rooms import rooms
-
     cut, geometry, size = _bands_of(len(x), window, x.shape[-1], F, x.itemsize)
     return cut, geometry, rooms("band", -(-cut[0] // cut[1]), size, x.dtype)
 

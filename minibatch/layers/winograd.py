@@ -43,7 +43,7 @@ import numpy.typing as npt
 
 from minibatch import memory
 from minibatch.layers.window import Window
-from minibatch.parallel import PARTS, together
+from minibatch.parallel import PARTS, rooms, together
 from minibatch.typing import Array
 
 Matrix = npt.NDArray[np.float64]
@@ -221,8 +221,6 @@ def _images(N: int, positions: tuple[int, int]) -> int:
 
 def _turn(extent: int, few: int, across: int, C: int, F: int, dtype: np.dtype[Any]) -> tuple[int, Array, Array]:
     """Return how many rows of tiles to take a turn, of the few of a piece; and ``rooms`` for their transforms."""
-    from minibatch.layers.rooms import rooms
-
     rows, size = _room(few, across, C, F, dtype.itemsize)
     return rows, *rooms("winograd", -(-extent // few), size, dtype)
 

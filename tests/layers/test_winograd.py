@@ -252,7 +252,7 @@ def test_there_is_a_room_for_each_who_may_come_whatever_others_set(
     x, kernel, _, dz = one_of(np.float32, 40, window, 24, 40, 3)
     expected = winograd.correlate(x, kernel, window), winograd.kernel_gradient(x, dz, window)
     counts = itertools.cycle([1, 2, 100_000])
-    monkeypatch.setattr("minibatch.layers.rooms.threads", lambda: next(counts))
+    monkeypatch.setattr("minibatch.parallel.threads", lambda: next(counts))
     for few in (1, 40):
         for _ in range(3):
             _, rooms, taken = winograd._turn(40, few, 2, 24, 40, np.dtype(np.float32))
