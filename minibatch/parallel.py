@@ -248,9 +248,9 @@ def together(
 
 
 def rooms(purpose: str, pieces: int, size: int, dtype: np.dtype[Any]) -> tuple[Array, npt.NDArray[np.int64]]:
-    """Return memory for a compiled job, a room for each thread that can be at a piece; and who is in it: nobody yet.
+    """Return memory for a compiled job, and who is in it: nobody yet.
 
-    A room has ``size`` numbers. For how they are taken see ``layers.rooms``.
+    There is a room of ``size`` numbers for each thread that can be at one of the pieces (``layers.rooms``).
     """
     count = max(1, min(threads(), pieces))
     return memory.scratch(purpose, (count, size), dtype), np.zeros(count, np.int64)
