@@ -5,9 +5,8 @@ as a product of a small network takes. So here all is compiled. Who has work wri
 it; helpers that ``watch`` the board see that 0.2 us later and take pieces, too. Who takes a piece moves a count,
 and the processor lets one thread do so after the other (``atomics``).
 
-The owner of the work takes the first half of the pieces, and helpers the last: so in a layer after another each is
-at the same part of a batch. What another processor wrote takes some times as long to read. From layer to layer they
-go through their halves in turn inward and ``OUTWARD``: what was written last is read first, out of the cache.
+The owner of the work takes the first pieces, and helpers the last: so in a layer after another each is at about the
+same part of a batch, which its processor's own cache still holds. What another one wrote takes longer to read.
 
 A job is a compiled function ``job(board, cut, *arguments, start, stop)``. Asked for the piece from ``start`` to
 ``stop`` it does that, and writes to a place of its own. Asked for all, with a ``start`` below zero, it shares
@@ -34,7 +33,7 @@ Cut = tuple[int, int]
 
 #: Where on the board what stands. Each group of 16 numbers is for itself in the processor's memory: who writes to
 #: one does not disturb those who look at another.
-POSTED, OPEN, LEAVE, LATE, FUNCTION, ARGUMENTS, EXTENT, STEP, FAILED, OUTWARD = range(10)
+POSTED, OPEN, LEAVE, LATE, FUNCTION, ARGUMENTS, EXTENT, STEP, FAILED = range(9)
 TAKEN, BEHIND, INSIDE, LEFT = 16, 17, 32, 48
 SIZE = 64
 
@@ -95,27 +94,12 @@ def _do(_: Any, function: Any, arguments: Any, start: Any, stop: Any) -> Any:
 
 
 @compiled
-def which(k: int, count: int, helps: bool, outward: bool) -> int:
-    """Return which of ``count`` pieces the k-th is that the owner takes, or those who help.
-
-    Inward that is from the first, or the last, to the middle; ``outward`` from the middle to the first, or the
-    last, and then on from the other end. However many each takes, together they take every piece once.
-    """
-    half = (count + 1) // 2
-    if not outward:
-        return count - 1 - k if helps else k
-    if helps:
-        return half + k if half + k < count else k - (count - half)
-    return half - 1 - k if k < half else count - 1 - (k - half)
-
-
-@compiled
 def _take_pieces(board: Board, helps: bool) -> None:
-    """Do pieces of what is posted until all are taken."""
+    """Do pieces of what is posted until all are taken: the owner from the first on, who ``helps`` from the last."""
     function, arguments, extent, step = board[FUNCTION], board[ARGUMENTS], board[EXTENT], board[STEP]
-    count, done, outward = (extent + step - 1) // step, 0, board[OUTWARD] != 0
+    count, done = (extent + step - 1) // step, 0
     while add(board, TAKEN, 1) < count:
-        start = which(add(board, BEHIND, 1) if helps else done, count, helps, outward) * step
+        start = (count - 1 - add(board, BEHIND, 1) if helps else done) * step
         done += 1
         if _do(function, arguments, start, min(start + step, extent)):
             write(board, FAILED, 1)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import math
 import mmap
+import os
 import sys
 import threading
 from typing import Any
@@ -152,12 +153,19 @@ class Kept:
         with self._lock:
             self._blocks = [block for block in self._blocks if not block.is_free or self._is_kept(block)]
 
+    def unlock(self) -> None:
+        """Begin with a lock that nobody holds: in a forked process."""
+        self._lock = threading.Lock()
+
     def _is_kept(self, block: _Block) -> bool:
         block.idle += 1
         return block.lend() if block.idle == 1 else block.idle <= IDLE
 
 
 _kept = Kept()
+if hasattr(os, "register_at_fork"):
+    # Another thread, which the child does not have, may have been at it.
+    os.register_at_fork(after_in_child=_kept.unlock)
 empty = _kept.empty
 release = _kept.release
 

@@ -222,15 +222,12 @@ def each(task: Callable[[Piece], None], pieces: Iterable[Piece]) -> None:
             _helpers.free.release()
 
 
-def together(
-    job: Callable[..., None], cut: tuple[int, int], *arguments: Any, long: bool = False, batch: bool = False
-) -> None:
+def together(job: Callable[..., None], cut: tuple[int, int], *arguments: Any, long: bool = False) -> None:
     """Run a compiled job, all of it, with helpers that watch its board (``board``).
 
     ``cut`` is the extent of the work, and that of a piece. Helpers come within a microsecond, if there was such a
     job a moment ago; so this is for work of 20 us and more, where ``each`` is for that of 200. A ``long`` job, of
-    half a millisecond and more, is worth it to call helpers who stay away because others want their processor. One
-    whose pieces are those of a ``batch`` is done in the other order than the one before.
+    half a millisecond and more, is worth it to call helpers who stay away because others want their processor.
     """
     helpers = _helpers
     extent, step = cut
@@ -240,8 +237,6 @@ def together(
         return
     try:
         helpers.call_to_watch(helping, long)
-        if batch:
-            helpers.watch.board[board_room().OUTWARD] ^= 1
         job(helpers.watch.board, cut, *arguments, -1, -1)
     finally:
         helpers.free.release()

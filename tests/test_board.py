@@ -19,7 +19,6 @@ from minibatch.board import (
     EXTENT,
     FUNCTION,
     HERE,
-    OUTWARD,
     STEP,
     Board,
     Cut,
@@ -27,7 +26,6 @@ from minibatch.board import (
     empty,
     share,
     this,
-    which,
 )
 from minibatch.compiling import PLAIN, compiled
 from minibatch.parallel import together
@@ -264,24 +262,9 @@ def test_a_forked_process_has_a_board_of_its_own(monkeypatch: pytest.MonkeyPatch
 
 @compiled_only
 @pytest.mark.parametrize(
-    ("helps", "outward", "expected"),
-    [
-        (False, 0, [0, 0, 1, 1, 2, 2, 3, 3, 4]),
-        (True, 0, [4, 4, 3, 3, 2, 2, 1, 1, 0]),
-        (False, 1, [2, 2, 1, 1, 0, 0, 4, 4, 3]),
-        (True, 1, [2, 2, 3, 3, 4, 4, 0, 0, 1]),
-    ],
+    ("helps", "expected"), [(False, [0, 0, 0, 1, 1, 1, 2, 2, 2, 3]), (True, [3, 3, 3, 2, 2, 2, 1, 1, 1, 0])]
 )
-def test_each_begins_in_its_own_half(helps: bool, outward: int, expected: list[int]) -> None:
-    board, order = empty(), np.full(9, -1)
-    board[OUTWARD] = outward
-    note(board, (9, 2), order, np.zeros(1, np.int64), helps, -1, -1)
+def test_the_owner_takes_the_first_pieces_and_who_helps_the_last(helps: bool, expected: list[int]) -> None:
+    order = np.full(10, -1)
+    note(empty(), (10, 3), order, np.zeros(1, np.int64), helps, -1, -1)
     assert order.tolist() == expected
-
-
-@given(count=st.integers(1, 40), share=st.floats(0, 1), outward=st.booleans())
-def test_however_many_each_takes_every_piece_is_taken_once(count: int, share: float, outward: bool) -> None:
-    owner = round(count * share)
-    taken = [which(k, count, False, outward) for k in range(owner)]
-    taken += [which(k, count, True, outward) for k in range(count - owner)]
-    assert sorted(taken) == list(range(count))

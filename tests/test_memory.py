@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import os
+import signal
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -173,3 +175,20 @@ def test_only_whole_lines_go_past_the_cache(monkeypatch: pytest.MonkeyPatch) -> 
     assert memory.streams(z[1:])
     assert not memory.streams(z.reshape(-1)[1:].reshape(23, 89))  # that begin inside of a line
     assert not memory.streams(z.reshape(-1, 8))  # rows of half a line
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork")
+def test_a_forked_process_does_not_wait_for_threads_that_it_has_not() -> None:
+    with memory._kept._lock:  # as another thread would
+        child = os.fork()
+        if not child:
+            memory.empty(SHAPE, np.float32)
+            os._exit(0)
+    deadline = time.monotonic() + 20
+    while not (done := os.waitpid(child, os.WNOHANG)[0]) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    if not done:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    assert done

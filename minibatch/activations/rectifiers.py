@@ -32,7 +32,7 @@ def where_above(dy: Array, z: Array, least: float, dz: Array) -> Array:
         from minibatch.activations.passes import above
 
         rows = dy.reshape(-1), z.reshape(-1), z.dtype.type(least), dz.reshape(-1)
-        together(above, (dz.size, passes.PIECE), *rows, batch=True)
+        together(above, (dz.size, passes.PIECE), *rows)
     else:
         elementwise(lambda dy, z, dz: np.multiply(dy, z > least, out=dz), dy, z, dz)
     return dz

@@ -12,7 +12,7 @@ from minibatch.atomics import settle
 from minibatch.board import Board, Cut, share, this
 from minibatch.compiling import compiled
 from minibatch.layers import kernels
-from minibatch.layers.kernels import NIL, NO, ONE
+from minibatch.layers.kernels import NIL, NO, ONE, RUN
 from minibatch.layers.rooms import Taken, enter, leave
 from minibatch.typing import Array
 
@@ -125,6 +125,7 @@ def kernel_gradient(
     down, room = row // (padded[1] * C), NIL if whole else enter(taken)
     part, total = parts[start // cut[1]], totals[start // cut[1]]
     total[:] = 0
+    of_run, of_band = np.empty_like(total), np.empty_like(total)  # a long sum rounds more than short ones
     first = start
     while first < stop:
         n, p = first // OH, first % OH
@@ -134,9 +135,16 @@ def kernel_gradient(
             band = rooms[room]
             pad(x, n, p * down - before[0], -before[1], band, (rows - 1) * down + reach, padded[1])
         errors = maps[first * OW : (first + rows) * OW]
-        for m in range(rows * OW):
+        of_band[:] = 0
+        for begun in range(0, rows * OW, RUN):
+            of_run[:] = 0
+            for m in range(begun, min(begun + RUN, rows * OW)):
+                for f in range(F):
+                    of_run[f] += errors[m, f]
             for f in range(F):
-                total[f] += errors[m, f]
+                of_band[f] += of_run[f]
+        for f in range(F):
+            total[f] += of_band[f]
         positions = ONE, rows, OW
         kernels.kernel_gradient(band, (NIL, row, step), offsets, run, errors, positions, part, first > start, None)
         first += rows

@@ -82,7 +82,7 @@ class Dropout(RandomLayer):
 
             y = memory.empty(x.shape, x.dtype)
             cut = x.size, passes.PIECE
-            together(of_kept, cut, x.reshape(-1), kept.reshape(-1), self._scale(x), y.reshape(-1), batch=True)
+            together(of_kept, cut, x.reshape(-1), kept.reshape(-1), self._scale(x), y.reshape(-1))
             return y
         y = np.multiply(x, kept, out=memory.like(x))
         if self.rate < 1:

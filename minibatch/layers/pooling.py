@@ -125,7 +125,7 @@ class MaxPooling(Pooling):
 
         winners = memory.empty(y.shape, np.uint8)
         rows = len(y) * y.shape[1]
-        together(largest, (rows, _few(rows)), padded, *layout(self.window, y.shape[-1]), y, winners, batch=True)
+        together(largest, (rows, _few(rows)), padded, *layout(self.window, y.shape[-1]), y, winners)
         return winners
 
     def _send_back_in_one_pass(self, dy: Array, winners: Array, dx: Array) -> None:
@@ -134,7 +134,7 @@ class MaxPooling(Pooling):
 
         window, cut = self.window, (len(dy), _few(len(dy)))
         how = *layout(window, dy.shape[-1]), window.covers, window.apart
-        together(to_the_largest, cut, dy, winners, *how, dx, batch=True)
+        together(to_the_largest, cut, dy, winners, *how, dx)
 
 
 def _few(N: int) -> int:

@@ -70,7 +70,7 @@ def correlate(
     W, b = np.ascontiguousarray(kernel).reshape(-1, F), _zeros(F, x.dtype) if bias is None else bias
     cut, geometry, room = _bands(x, window, F)
     how = *geometry, W, b, _floor(least, x.dtype), *room, memory.streams(z)
-    together(kernels.correlate, cut, x, *how, z, long=z.size * len(W) >= LONG, batch=True)
+    together(kernels.correlate, cut, x, *how, z, long=z.size * len(W) >= LONG)
     return z
 
 
@@ -84,7 +84,7 @@ def kernel_gradient(x: Array, dz: Array, window: Window, db: Array | None = None
     count = -(-cut[0] // cut[1])
     parts, totals = np.empty((count, K, F), x.dtype), np.empty((count, F), x.dtype)
     how = *geometry, dz, *room
-    together(kernels.kernel_gradient, cut, x, *how, parts, totals, long=dz.size * K >= LONG, batch=True)
+    together(kernels.kernel_gradient, cut, x, *how, parts, totals, long=dz.size * K >= LONG)
     if db is not None:
         np.add.reduce(totals, axis=0, out=db)
     dW: Array = np.add.reduce(parts, axis=0)

@@ -144,8 +144,8 @@ def _correlate(
     extent = len(x) * down
     few = max(1, -(-extent // max(1, min(PIECES, extent * across // TILES))))
     turn = _turn(extent, few, across, C, F, x.dtype)
-    how = _before(window), U, bias, nothing, least, seen, kernels.runs(C), *turn, memory.streams(z)
-    together(kernels.correlate, (extent, few), x, *how, z, long=True, batch=True)
+    how = U, bias, nothing, least, seen, kernels.runs(C)
+    together(kernels.correlate, (extent, few), x, _before(window), *how, *turn, memory.streams(z), z, long=True)
     return z
 
 
@@ -206,8 +206,7 @@ def kernel_gradient(x: Array, dz: Array, window: Window, db: Array | None = None
         parts[...] = 0
     down, across = (-(-extent // TILE) for extent in window.positions)
     turn = _turn(len(x) * down, few * down, across, C, F, x.dtype)
-    how = _before(window), dz, HERE, *turn
-    together(kernels.sums, (len(x), few), x, *how, parts, totals, long=True, batch=True)
+    together(kernels.sums, (len(x), few), x, _before(window), dz, HERE, *turn, parts, totals, long=True)
     together(kernels.kernel_gradient, (C * F, -(-C * F // PARTS)), parts, dW)
     if db is not None:
         np.add.reduce(totals, axis=0, out=db)

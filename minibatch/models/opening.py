@@ -10,10 +10,11 @@ another part of the processor, is some times as long on the way as what lies in 
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Sequence
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from minibatch import memory
 from minibatch.layers import ActivatedLayer, Layer, tiles, winograd
@@ -46,11 +47,24 @@ def is_own(layer: Layer) -> bool:
 
     What somebody derived from it, or put in its place, may take or keep something else.
     """
-    parts = [type(layer), *(getattr(layer, name, None) for name in METHODS)]
+    kind: Any = type(layer)
+    if not _is_here(kind) or not _methods(kind).isdisjoint(vars(layer)):
+        return False
     if isinstance(layer, ActivatedLayer):
         function = layer.activation.function
-        parts.append(getattr(function, "func", function))
-    return all(part is None or (getattr(part, "__module__", None) or "").startswith("minibatch.") for part in parts)
+        if not _is_here(getattr(function, "func", function)):
+            return False
+    return all(_is_here(getattr(kind, name)) for name in METHODS if hasattr(kind, name))
+
+
+def _is_here(thing: Any) -> bool:
+    return (getattr(thing, "__module__", None) or "").startswith("minibatch.")
+
+
+@functools.cache
+def _methods(kind: type) -> frozenset[str]:
+    """Return the names of a class's methods: an instance that has one of these itself has had it replaced."""
+    return frozenset(name for name in dir(kind) if callable(getattr(kind, name)))
 
 
 class Opening(NamedTuple):
@@ -85,7 +99,8 @@ class Opening(NamedTuple):
         most = max(1, threads() * (CACHE // size)) if self.layers else len(x)
         if len(x) <= most or not (tiles.at_hand() and all(map(is_own, self.layers))):
             return 0
-        if any(weight.value.dtype != x.dtype for layer in self.layers for weight in layer.weights):
+        kinds = {weight.value.dtype for layer in self.layers for weight in layer.weights}
+        if x.dtype.kind != "f" or kinds - {x.dtype}:  # what comes out may be of another type
             return 0
         return -(-len(x) // -(-len(x) // most))
 

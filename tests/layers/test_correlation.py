@@ -233,3 +233,13 @@ def test_what_is_written_past_the_cache_is_the_same(
     monkeypatch.setattr(memory, "STREAM", 1)
     for array, other in zip(passes(), expected, strict=True):
         np.testing.assert_array_equal(array, other)
+
+
+@pytest.mark.parametrize("extent", [(64, 64), (1, 4000)])
+def test_a_biass_gradient_is_a_sum_of_short_sums(extent: tuple[int, int], rng: np.random.Generator) -> None:
+    """One long sum of a tenth, some hundred thousand times, is wrong in the fourth digit."""
+    window = Window.over(extent, (1, 3), (1, 1), "same")
+    x = rng.normal(size=(64, *extent, 2)).astype(np.float32)
+    dz, db = np.full((64, *extent, 8), 0.1, np.float32), np.empty(8, np.float32)
+    kernel_gradient(x, dz, window, db)
+    np.testing.assert_allclose(db, dz.sum(axis=(0, 1, 2), dtype=np.float64), rtol=1e-5)

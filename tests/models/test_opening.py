@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -126,7 +127,13 @@ def test_layers_and_values_that_are_somebody_elses_are_given_whole_batches() -> 
     replaced = images()
     forward = replaced.layers[2].forward
     replaced.layers[2].forward = lambda x, training=False: forward(x - x.mean(axis=0), training)  # type: ignore[method-assign]  # as a user would
-    for model in (derived, function, replaced):
+    wrapped, helped = images(), images()
+    pool, conv = wrapped.layers[3], helped.layers[2]
+    pooled = pool.forward
+    pool.forward = functools.wraps(pooled)(lambda x, training=False: pooled(x - x.mean(axis=0), training))
+    as_output = conv.as_output
+    conv.as_output = lambda z: as_output(z) - z.mean(axis=0)
+    for model in (derived, function, replaced, wrapped, helped):
         assert not all(map(is_own, model.layers))
         assert model.graph.opening.few(x) == 0
         np.testing.assert_array_equal(model.infer([x])[0], model.forward([x])[0][0])
@@ -143,6 +150,16 @@ def test_a_forward_of_ones_own_is_heeded_in_inference() -> None:
     expected = 2 * x @ model.get_weights()[0]
     np.testing.assert_allclose(model.predict(x, verbose=0), expected, rtol=1e-6)
     np.testing.assert_allclose(model.evaluate(x, expected, verbose=0), 0, atol=1e-12)
+
+
+@pytest.mark.usefixtures("small")
+def test_whole_numbers_are_not_cut_to_whole_numbers() -> None:
+    model = mb.Sequential(
+        [mb.Input((8, 8, 1)), L.Activation("sigmoid"), L.MaxPooling2D(2), L.Flatten(), L.Dense(2)]
+    )
+    x = np.arange(6 * 64).reshape(6, 8, 8, 1) % 7
+    np.testing.assert_array_equal(model.infer([x])[0], model.forward([x])[0][0])
+    assert len(model.graph.opening.layers) == 3
 
 
 def test_only_the_caches_of_outputs_are_kept() -> None:
