@@ -26,8 +26,14 @@ import numpy as np
 import minibatch as mb
 from minibatch.bench.table import machine
 from minibatch.blas import blas_name
+from minibatch.noise.training import aside
+from minibatch.noise.training.elementwise import EPSILON
+from minibatch.noise.training.kept import Kept
 from minibatch.noise.training.monitor import GradientNoise
 from minibatch.noise.training.plan import COSTLY, NAMES
+from minibatch.noise.training.samples import Samples, dense_layers
+from minibatch.noise.training.sums import sums
+from minibatch.noise.training.travel import Travel
 from minibatch.parallel import threads
 
 #: The quantities of every step: all of first order but those with an interval of their own.
@@ -95,6 +101,32 @@ def watched(
     return turn
 
 
+def arithmetic(build: Callable[[], mb.Sequential], batch_size: int, steps: int) -> Callable[[], np.ndarray]:
+    """Return a function that does only what a watched step computes beyond the plain one, of one batch's arrays.
+
+    That is the least that watching can cost here: the sums over the samples and the distance from the start, with
+    everything in the caches, on all threads, and nothing between them.
+    """
+    model = build()
+    batch = model.checked(*data(model, batch_size))
+    travel, kept, memory, dense = Travel(model), Kept(), {}, dense_layers(model)
+    travel.begin()
+    for _ in range(2):  # the step before, whose gradient is kept, and the step
+        samples = Samples(model, batch_size, dense, kept.copied)
+        aside.differentiate(model, batch, training=True, watch=samples.visit)
+        samples.finish()
+        kept.keep(0, model.parameters.gradient, 0.0, samples)
+
+    def turn() -> np.ndarray:
+        start = now()
+        for _ in range(steps):
+            sums(samples, model.parameters.gradient, epsilon=EPSILON, kept=kept, memory=memory)
+            travel.after_update(True, False)
+        return since(start) / steps
+
+    return turn
+
+
 def take_turns(turns: dict[str, Callable[[], np.ndarray]], rounds: int) -> dict[str, np.ndarray]:
     """Run each in turn, round after round, after one round to warm up; return (rounds, 2) seconds of each."""
     seconds: dict[str, list[np.ndarray]] = {name: [] for name in turns}
@@ -139,6 +171,7 @@ def training(name: str, build: Callable[[], mb.Sequential], batch_size: int, ste
         "  noise scale, norm and SNR alone": watched(
             build, batch_size, steps, quantities=["grad_norm", "noise_scale", "signal_to_noise"]
         ),
+        "  what they compute, and nothing else": arithmetic(build, batch_size, steps),
     }
     seconds = take_turns(turns, rounds)
     show(seconds, "plain", {"all of first order, every step": target})

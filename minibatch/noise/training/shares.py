@@ -11,8 +11,8 @@ from minibatch.noise.training.kept import Kept
 from minibatch.noise.training.lazy import kernels, pieces
 from minibatch.typing import Array
 
-#: Multiplications of a piece of the work, at most, about: some 40 microseconds.
-PIECE = 1 << 22
+#: Multiplications of a piece of the work, at most, about: some 20 microseconds.
+PIECE = 1 << 21
 #: So many shapes are remembered: batches can be of many sizes.
 REMEMBERED = 100
 
