@@ -175,13 +175,14 @@ def like(x: Array) -> Array | None:
     return None if x.nbytes < LARGE else empty(x.shape, x.dtype)
 
 
-def streams(z: Array) -> bool:
-    """Return whether a new array is better written past the cache: it is not there any more when it is read.
+def streams(z: Array) -> int | None:
+    """Return 1, if a new array is better written past the cache, where it is no more when it is read; else None.
 
-    A processor reads a line of memory before it writes to it, unless all of the line is written, in this way.
+    A processor reads a line of memory before it writes to it, unless all of the line is written, in this way. The
+    compiled loops that do so are others, and compiled when they are first asked for: hence None, of another type.
     """
     rows = z.shape[-1] * z.itemsize
-    return z.nbytes >= STREAM and rows % LINE_BYTES == 0 and z.ctypes.data % LINE_BYTES == 0
+    return 1 if z.nbytes >= STREAM and rows % LINE_BYTES == 0 and z.ctypes.data % LINE_BYTES == 0 else None
 
 
 class _Own(threading.local):

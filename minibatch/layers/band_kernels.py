@@ -53,7 +53,7 @@ def correlate(
     least: float,
     rooms: Array,
     taken: Taken,
-    stream: bool,
+    stream: int | None,
     z: Array,
     start: int,
     stop: int,
@@ -81,14 +81,11 @@ def correlate(
             pad(x, n, p * down - before[0], -before[1], band, (rows - 1) * down + reach, padded[1])
         some = maps[first * OW : (first + rows) * OW]
         steps, positions, filters = (NIL, row, step), (ONE, rows, OW), (NIL, F)
-        if stream:
-            kernels.correlate(band, steps, offsets, run, W, bias, least, positions, filters, some, NO, ONE)
-        else:
-            kernels.correlate(band, steps, offsets, run, W, bias, least, positions, filters, some, NO, None)
+        kernels.correlate(band, steps, offsets, run, W, bias, least, positions, filters, some, NO, stream)
         first += rows
     if not whole:
         leave(taken, room)
-    if stream:
+    if stream is not None:
         settle()
 
 

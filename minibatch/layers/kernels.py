@@ -264,7 +264,7 @@ def correlate(
     Position (n, p, q) of ``positions`` (N, OH, OW) is at n, p, q times the three ``strides`` in x. Where OW is no
     multiple of a tile's rows, some positions are written twice. ``filters`` are the first to be written and the
     one after the last, both multiples of a tile's width unless they are F. With ``more`` the products are added to
-    what is there, in place of the bias. With a ``stream``, ``ONE`` or None, z is written past
+    what is there, in place of the bias. With a ``stream``, 1 or None, z is written past
     the cache (``memory.streams``).
     """
     (N, OH, OW), (image, row, step) = positions, strides
@@ -312,7 +312,7 @@ def kernel_gradient(
     """Write dW (K, F): the patches of x, transposed, times dz (N OH OW, F). Letters as for ``correlate``.
 
     ``RUN`` positions in a row are added up apart. With ``more`` it is added to what is there. With a
-    ``stream``, ``ONE`` or None, dW is written past the cache (``memory.streams``).
+    ``stream``, 1 or None, dW is written past the cache (``memory.streams``).
     """
     F = dz.shape[1]
     lanes = VECTOR // x.itemsize

@@ -107,7 +107,7 @@ def transposed_product(
     dz: Array,
     here: kernels.Offsets,
     few: int,
-    stream: bool,
+    stream: int | None,
     dW: Array,
     start: int,
     stop: int,
@@ -121,8 +121,8 @@ def transposed_product(
     for n in range(0, N, few):
         inputs, errors = pixels[n * C + start :], dz[n : n + few]
         positions = ONE, ONE, len(errors)
-        if stream and n + few >= N:
-            kernels.kernel_gradient(inputs, strides, here, len(some), errors, positions, some, n > 0, ONE)
+        if stream is not None and n + few >= N:
+            kernels.kernel_gradient(inputs, strides, here, len(some), errors, positions, some, n > 0, stream)
             settle()
         else:
             kernels.kernel_gradient(inputs, strides, here, len(some), errors, positions, some, n > 0, None)

@@ -154,7 +154,7 @@ def finish(
     least: float,
     seen: Array,
     blanks: Numbers,
-    stream: bool,
+    stream: int | None,
     z: Array,
     corner: Array,
 ) -> None:
@@ -174,8 +174,8 @@ def finish(
             Y, to, row = (numbers, ((n * OH + p) * OW + q) * F, OW * F) if whole else (corner, 0, TILE * F)
             floor = lowest if seen.size and not whole else least
             look, steps, strides = whole and seen.size > 0, (PATCH * far, far), (row, F)
-            if stream and whole:
-                finish_products(places, at, steps, F, Y, to, strides, bias, others, look, floor, ONE)
+            if stream is not None and whole:
+                finish_products(places, at, steps, F, Y, to, strides, bias, others, look, floor, stream)
             else:
                 finish_products(places, at, steps, F, Y, to, strides, bias, others, look, floor, None)
             for bit in range(TILE * TILE if blanks[t] else 0):
@@ -220,7 +220,7 @@ def correlate(
     rows: int,
     rooms: Array,
     taken: Taken,
-    stream: bool,
+    stream: int | None,
     z: Array,
     start: int,
     stop: int,
@@ -250,7 +250,7 @@ def correlate(
             )
         finish(P, (down, across), turn, bias, least, seen, blanks, stream, z, corner)
     leave(taken, room)
-    if stream:
+    if stream is not None:
         settle()
 
 

@@ -102,7 +102,7 @@ def test_nothing_is_written_beyond_an_edge(image: tuple[int, int], C: int, F: in
     rooms, taken = np.full((3, size), 7.0, np.float32), np.array([0, 1])
     turn = rows, rooms[1:], taken
     how = bias, np.zeros(F, np.float32), np.float32(-np.inf), z[:0], kernels.runs(C)
-    kernels.correlate(alone, (2 * down, down + 1), x, pads, U[1:-1], *how, *turn, False, z[1:-1], -1, -1)
+    kernels.correlate(alone, (2 * down, down + 1), x, pads, U[1:-1], *how, *turn, None, z[1:-1], -1, -1)
     np.testing.assert_allclose(z[1:-1], patches_times(x, kernel, window) + bias, rtol=1e-4, atol=1e-4)
     parts, totals = np.full((3, winograd.PLACES, C, F), 7.0, np.float32), np.full((3, F), 7.0, np.float32)
     kernels.sums(alone, every, x, pads, dz, winograd.HERE, *turn, parts[1:-1], totals[1:-1], -1, -1)
