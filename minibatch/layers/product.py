@@ -22,8 +22,10 @@ FEWEST, PIECE = 6, 1 << 25
 #: From so many multiplications on compiled loops (``tiles``) multiply, where they are at hand: BLAS first lays its
 #: operands out anew.
 TILED = 1 << 19
-#: Of so many samples the transposed, in and out, costs less than the loops save.
-FEW = 256
+#: Rows of so many numbers: of shorter ones, to turn the product round costs more than the loops save.
+SHALLOW = 32
+#: Columns of a product: of fewer, a tile has next to nothing, and BLAS sees a matrix times a vector.
+NARROW = 4
 #: Rows of ones are kept up to this length.
 KEPT = 4096
 #: Pieces are cut at multiples of so many rows or columns, which is what BLAS works through at a time.
@@ -100,11 +102,11 @@ def product(a: Array, b: Array, out: Array | None = None) -> Array:
 def _in_tiles(a: Array, b: Array, *others: Array | None) -> bool:
     """Return whether the compiled loops take these, and the product of a and b is large enough for them."""
     # The loops look at no shape: what does not fit goes to NumPy, which says so.
-    if a.size * b.shape[1] < TILED or b.ndim != 2 or a.shape[-1] != len(b):
+    if a.size * b.shape[1] < TILED or b.ndim != 2 or a.shape[-1] != len(b) or b.shape[1] < NARROW:
         return False
     # x W, dW = x' dz, or dx = dz W': one of the two may be the transposed of what lies in memory.
     whole = a.flags.c_contiguous or (a.flags.f_contiguous and b.flags.c_contiguous)
-    whole = whole and (b.flags.c_contiguous or (b.flags.f_contiguous and len(a) <= FEW))
+    whole = whole and (b.flags.c_contiguous or (b.flags.f_contiguous and len(b) >= SHALLOW))
     given = [array for array in others if array is not None]
     return whole and all(array.flags.c_contiguous for array in given) and tiles.take(a, b, *given)
 

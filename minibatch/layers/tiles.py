@@ -36,6 +36,8 @@ LARGE, FEWEST, PIECE = 1 << 21, 8, 1 << 24
 LONG = 1 << 27
 #: A kernel of so many bytes is not in the processor's cache any more when it is needed again.
 DEEP = 1 << 22
+#: The bytes of a block that is turned round, a third of the processor's first cache.
+TURNED = 1 << 14
 #: The columns of so many samples stay in the processor's cache, those of many more do not.
 MANY = 256
 
@@ -142,17 +144,39 @@ def product_with_transposed(dz: Array, W: Array, dx: Array) -> None:
 
     So the numbers that lie side by side in W are the ones that a tile takes one after the other.
     """
-    turned = memory.scratch("turned", dx.shape[::-1], dx.dtype)
-    product(W, np.ascontiguousarray(dz.T), turned)
-    dx[...] = turned.T
+    from minibatch.layers import product_kernels as kernels
+
+    (N, C), F, itemsize, work = dx.shape, dz.shape[1], dx.itemsize, dz.size * W.shape[0]
+    slab = min(N, int(kernels.SLAB))
+    few = max(1, TURNED // (slab * kernels.ROWS * itemsize)) * kernels.ROWS
+    across = N < FEWEST * kernels.SLAB
+    turned = memory.scratch("turned", (dz.size if across else 0,), dz.dtype)
+    if across:
+        kernels.turn_slabs(dz, turned)
+    cut = _cut(C, work, kernels.ROWS) if across else _cut(N, work, int(kernels.SLAB))
+    size = few * int(kernels.SLAB) + (0 if across else F * int(kernels.SLAB))
+    how = turned, _zeros(slab, dx.dtype), kernels.HERE, few, *rooms("turning", -(-cut[0] // cut[1]), size, dx.dtype)
+    together(kernels.product_with_transposed, cut, dz, W, *how, dx, long=work >= LONG)
 
 
 def transposed_product(x: Array, dz: Array, dW: Array) -> None:
-    """Write dW = x' dz, of C-contiguous x (N, C) and dz (N, F): ``MANY`` samples after another."""
+    """Write dW = x' dz, of C-contiguous x (N, C) and dz (N, F): ``MANY`` samples after another.
+
+    It is cut along the rows of dW; but where so many samples go by that all of dz would be read for each piece
+    again, along the samples, and what comes of them is added up in order.
+    """
     from minibatch.layers import product_kernels as kernels
 
-    work = x.size * dz.shape[1]
-    cut = _cut(x.shape[1], work, kernels.ROWS)
+    (N, C), work = x.shape, x.size * dz.shape[1]
+    if PARTS * dW.size < x.size + dz.size and N >= PARTS * MANY:
+        few = max(kernels.ROWS, min(MANY, BYTES // (C * x.itemsize)))
+        cut = N, -(-N // PARTS)
+        parts = memory.empty((-(-N // cut[1]), *dW.shape), dW.dtype)
+        together(kernels.transposed_products, cut, x, dz, kernels.HERE, few, parts, long=work >= LONG)
+        nothing, no_floor = _zeros(dW.shape[1], dW.dtype), _floor(None, dW.dtype)
+        together(kernels.add_up, (C, -(-C // FEWEST)), parts, nothing, no_floor, dW, long=parts.size >= LONG)
+        return
+    cut = _cut(C, min(work, PARTS * PIECE), kernels.ROWS)
     together(kernels.transposed_product, cut, x, dz, kernels.HERE, MANY, memory.streams(dW), dW, long=work >= LONG)
 
 

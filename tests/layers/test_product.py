@@ -50,19 +50,20 @@ def test_a_product_in_tiles_is_numpys(
     a = np.asfortranarray(a) if turned == "a" else a
     b = np.asfortranarray(b) if turned == "b" else b
     taken: list[int] = []
-    shares = tiles._cut
+    together = tiles.together
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tiles, "at_hand", lambda: True)
-        patch.setattr(module, "TILED", 1)
+        for limit in ("TILED", "SHALLOW", "NARROW"):
+            patch.setattr(module, limit, 1)
         if cut:
             patch.setattr(tiles, "LARGE", 1)
             patch.setattr(tiles, "MANY", 20)
         if deep:
             patch.setattr(tiles, "DEEP", 1)
-        patch.setattr(tiles, "_cut", lambda *how: taken.append(1) or shares(*how))
+        patch.setattr(tiles, "together", lambda *job, **how: taken.append(1) or together(*job, **how))
         out = np.empty((N, O), dtype) if given_out else None
         z = product(a, b, out)
-    assert taken or deep
+    assert taken
     assert out is None or z is out
     np.testing.assert_allclose(z, a @ b, rtol=1e-11 if wide else 1e-4, atol=1e-12 if wide else 1e-4)
 
@@ -90,7 +91,7 @@ def test_an_affine_map_never_falls_below_its_least(
     np.testing.assert_allclose(module.affine(x, W, bias, least), expected, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("shape", [(32, 784, 512), (32, 2500, 512), (300, 70, 500), (700, 64, 300)])
+@pytest.mark.parametrize("shape", [(32, 784, 512), (32, 2500, 512), (300, 70, 500), (700, 64, 300), (40, 5000, 70)])
 @pytest.mark.parametrize("turned", ["neither", "a", "b"])
 def test_no_bit_of_a_product_in_tiles_depends_on_the_number_of_threads(
     shape: tuple[int, int, int], turned: str, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
@@ -109,6 +110,30 @@ def test_no_bit_of_a_product_in_tiles_depends_on_the_number_of_threads(
     np.testing.assert_allclose(several[0], a @ b, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("N", [1, 63, 64, 65, 511, 512, 700])
+@pytest.mark.parametrize(("F", "C"), [(1, 5), (33, 64), (300, 17), (70, 530)])
+def test_a_product_with_the_transposed_is_numpys(
+    N: int, F: int, C: int, dtype: Any, rng: np.random.Generator
+) -> None:
+    dz, W = rng.normal(size=(N, F)).astype(dtype), rng.normal(size=(C, F)).astype(dtype)
+    dx = np.full((N + 1, C), 7.0, dtype)
+    tiles.product_with_transposed(dz, W, dx[:N])
+    assert (dx[N] == 7).all()
+    tolerance = 1e-12 if dtype is np.float64 else 1e-4
+    np.testing.assert_allclose(
+        dx[:N], dz.astype(np.float64) @ W.T.astype(np.float64), rtol=tolerance, atol=tolerance
+    )
+
+
+@pytest.mark.parametrize("N", [4096, 5001])
+def test_a_gradient_of_many_samples_is_numpys(N: int, rng: np.random.Generator) -> None:
+    x, dz = rng.normal(size=(N, 37)).astype(np.float32), rng.normal(size=(N, 21)).astype(np.float32)
+    dW = np.empty((37, 21), np.float32)
+    tiles.transposed_product(x, dz, dW)
+    np.testing.assert_allclose(dW, x.T.astype(np.float64) @ dz.astype(np.float64), rtol=1e-4, atol=1e-4)
+
+
 def test_what_the_loops_do_not_take_goes_to_blas(monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
     def no(*arrays: np.ndarray) -> None:
         raise AssertionError("not this")
@@ -119,6 +144,7 @@ def test_what_the_loops_do_not_take_goes_to_blas(monkeypatch: pytest.MonkeyPatch
     x, W, many = rng.normal(size=(30, 20)), rng.normal(size=(20, 10)), rng.normal(size=(300, 20))
     cases = [(x, W.astype(np.float32), None), (many, np.asfortranarray(W), None), (x[:, ::2], W[::2], None)]
     cases += [(np.asfortranarray(x), np.asfortranarray(W), None), (x, np.repeat(W, 2, axis=1)[:, ::2], None)]
+    cases += [(many, W[:, :3].copy(), None)]
     cases += [(x, W, np.empty((10, 30)).T), (x, W, np.empty((30, 10), np.float32)), (x.astype(int), W, None)]
     for a, b, out in cases:
         np.testing.assert_allclose(product(a, b, out), a @ b, rtol=1e-5, atol=1e-5)
