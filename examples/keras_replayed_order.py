@@ -14,7 +14,7 @@ import argparse
 import sys
 
 import minibatch as mb
-from minibatch.compare.intervals import difference_interval
+from minibatch.study.intervals import difference_interval
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--seeds", type=int, default=3)

@@ -90,7 +90,7 @@ batch_sizes = (used["steps"], used["values"])
 save(
     "noise-scale-over-training",
     plots.noise_scale_over_training(
-        steps["noise_scale"], values["noise_scale"], batch_sizes=batch_sizes, n_samples=N
+        steps["noise_scale"], values["noise_scale"], batch_sizes=batch_sizes, n_samples=N, decay=0.95
     ),
 )
 save(
@@ -101,7 +101,7 @@ save(
     "gradient-histograms",
     plots.gradient_histograms(seen["steps"], seen["edges"], seen["counts"], share=True, clipped=True),
 )
-save("cockpit", plots.cockpit(record, n_samples=N, decay=0.95)["loss"])
+save("cockpit", plots.cockpit(monitor, n_samples=N)["loss"])
 
 # Three batch sizes make 90 updates each, on the plane of their paths.
 updates, paths = 90, {}

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         plots,
         regularizers,
         saving,
+        study,
         utils,
     )
     from minibatch.batching import Batches
@@ -104,5 +105,6 @@ __all__ = [
     "plots",
     "regularizers",
     "saving",
+    "study",
     "utils",
 ]

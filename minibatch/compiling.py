@@ -27,6 +27,7 @@ PARTS = (
     "layers/registers.py",
     "layers/rooms.py",
     "layers/transforms.py",
+    "layers/turning.py",
     "layers/winograd.py",
     "losses/crossentropy.py",
     "noise/training/kernels.py",

@@ -15,6 +15,8 @@ from minibatch.typing import Array
 LARGE = memory.LARGE
 #: Threads share them in pieces of so many numbers, 10 us and more of work.
 PIECE = 1 << 15
+#: What there is of each channel is repeated to about so many numbers, so that a loop along them is long.
+LONG = 512
 
 
 def take(*arrays: Array) -> bool:
@@ -39,4 +41,15 @@ def take(*arrays: Array) -> bool:
     return not PLAIN
 
 
-__all__ = ["take"]
+def row_length(C: int) -> int:
+    """Return how many numbers of C channels make a long row, a multiple of C.
+
+    Examples
+    --------
+    >>> row_length(16), row_length(1000)
+    (512, 1000)
+    """
+    return -(-LONG // C) * C
+
+
+__all__ = ["row_length", "take"]

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import minibatch as mb
-from minibatch.activations import ACTIVATIONS, Activation
+from minibatch import parallel
+from minibatch.activations import ACTIVATIONS, Activation, activation
 from minibatch.activations.erf import erf
+from minibatch.parallel import each
 
 SETTINGS = [
     *[(name, {}) for name in sorted(ACTIVATIONS)],
@@ -204,3 +206,28 @@ def test_relu_of_a_large_array_is_that_of_its_pieces(threads: int, monkeypatch: 
     np.testing.assert_array_equal(y, np.maximum(z, 0))
     for either in (z, y, z.transpose(2, 1, 0).copy().transpose(2, 1, 0)):  # the last one is not contiguous
         np.testing.assert_array_equal(relu.backward(dy, either, y), dy * (z > 0))
+
+
+@pytest.mark.parametrize(("name", "settings"), SETTINGS, ids=[f"{n}-{i}" for i, (n, _) in enumerate(SETTINGS)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_large_array_is_computed_in_pieces_with_the_same_bits(
+    name: str, settings: dict[str, object], dtype: type, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
+    f = getattr(mb.activations, name).with_settings(**settings)
+    z, dy = (rng.normal(size=(41, 70, 3)).astype(dtype) * 3 for _ in range(2))
+    y, dz = f.of(z), f.backward(dy, z, f.of(z))
+    cut: list[int] = []
+    monkeypatch.setattr(activation, "MANY", z.size)
+    monkeypatch.setattr(activation, "FEW", 1 << 8)
+    monkeypatch.setattr(activation, "each", lambda do, pieces: cut.append(len(pieces)) or each(do, pieces))
+    monkeypatch.setattr(parallel, "_threads", 2)
+    np.testing.assert_array_equal(f.of(z), y)
+    np.testing.assert_array_equal(f.backward(dy, z, y), dz)
+    rows = ("softmax", "log_softmax", "sparsemax")  # their entries depend on one another
+    assert cut == ([] if name in (*rows, "linear", "relu") else [34, 34])
+
+
+def test_nothing_is_supposed_of_an_activation_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    of_all = Activation(lambda z: z / z.sum())
+    monkeypatch.setattr(activation, "MANY", 1)
+    assert of_all.of(np.ones(4, np.float32)).tolist() == [0.25] * 4

@@ -51,17 +51,25 @@ EVERYWHERE = (
     "differentiates for it.",
     "There is one way to run, in NumPy on the processor: what in Keras chooses devices, compilation or "
     "distribution is taken without effect or is not here.",
+    "What `Input` and layers return has no arithmetic: `a + b` raises, and names `layers.Add()([a, b])`; a slice "
+    "raises, too.",
+    "A model is not a layer of another: `Sequential.add` refuses one, and a model called on a symbol adds its "
+    "layers, shared, to the new graph, one by one. So a Keras file with a model inside a model is not read.",
     "Where Keras goes on with an argument out of its range, or with a class number that is negative or not whole, "
     "this library raises.",
 )
 
 #: Where a name means something else than in Keras; one sentence each.
 MEANS = {
-    "Model": "Made of symbols only: a subclass with a `call` of its own is not here.",
+    "Input": "Every extent is known: `None` is for the batch axis alone.",
+    "Model": "Made of symbols only, in lists, not in dicts; a subclass with a `call` of its own is not here.",
+    "Sequential": "A model as one of its layers is refused: take that one's `layers`.",
     "Model.compile": "`run_eagerly`, `steps_per_execution`, `jit_compile` and `auto_scale_loss` are taken and have "
     "no effect: they choose how Keras runs a step, never what it computes.",
     "Model.fit": "Also takes `Batches`, with remainder policies beyond Keras's short last batch; with several "
-    "outputs each output's own loss in the logs is a mean over samples, in Keras over batches.",
+    "outputs each output's own loss in the logs is a mean over samples, in Keras over batches. A generator that "
+    "runs dry ends the training, with its history; Keras trains on over its first two batches. Lists of a "
+    "generator's count as tuples.",
     "Model.evaluate": "With several outputs each output's own loss is a mean over samples, in Keras over batches.",
     "Model.train_step": "Makes the whole step and returns the loss; to override it is not Keras's protocol.",
     "Model.test_step": "Returns the loss; to override it is not Keras's protocol.",
@@ -71,7 +79,8 @@ MEANS = {
     "callbacks; Keras's starts the epoch again and forgets the rest.",
     "callbacks.CallbackList": "Called with an event's name, `callbacks('on_epoch_end', epoch, logs)`; it adds no "
     "callback by itself.",
-    "callbacks.ModelCheckpoint": "`save_best_only` with `save_freq` in batches works from the first epoch on; "
+    "Model.save": "As `.keras`; a whole model in `.h5` is read, and not written.",
+    "callbacks.ModelCheckpoint": "A whole model as `.keras` alone. `save_best_only` with `save_freq` in batches works from the first epoch on; "
     "Keras's knows which way is better only after it.",
     "callbacks.ProgbarLogger": "The line is drawn again only on a terminal or in a notebook, and without colours; "
     "elsewhere it is printed once.",
@@ -81,17 +90,22 @@ MEANS = {
     "layers.BatchNormalization": "Setting `trainable` takes effect at once; in Keras, at the next `compile`.",
     "layers.Embedding": "A class that comes twice in a batch gives Adam one gradient, the sum; Keras on TensorFlow "
     "squares each occurrence by itself. A class number that is not whole raises; Keras cuts it off.",
-    "layers.Layer": "Defines `forward` and `backward`, which keep nothing, instead of `call`.",
+    "layers.Layer": "Defines `forward` and `backward`, which keep nothing, instead of `call`. A weight without a "
+    "name is numbered within its layer, in Keras over all layers.",
     "layers.Concatenate": "`axis=0`, which would change the number of samples, is refused.",
     "losses.BinaryCrossentropy": "After a softmax it takes the probabilities; Keras feeds it the softmax's logits, "
-    "as if they were a sigmoid's.",
+    "as if they were a sigmoid's. Targets are to lie between 0 and 1, else it raises.",
     "losses.CategoricalCrossentropy": "After a sigmoid it takes the probabilities; Keras feeds it the sigmoid's "
     "logits, as if they were a softmax's.",
     "losses.Huber": "Its delta is written into files; Keras's is lost there.",
     "losses.Loss": "A loss of your own defines its gradient, too.",
     "losses.get": "Refuses a plain function: its gradient is needed, too (`losses.Loss`).",
-    "metrics.Metric": "Keeps plain numbers, set in `reset_state`, instead of variables; gathers in float64.",
-    "optimizers.Optimizer": "A rule of your own defines `update` on flat vectors instead of `update_step`.",
+    "losses.Hinge": "Targets are to lie between -1 and 1, else it raises.",
+    "losses.SquaredHinge": "Targets are to lie between -1 and 1, else it raises.",
+    "metrics.Metric": "Variables by `add_weight`, as in Keras, or plain numbers, set in `reset_state`; gathers in "
+    "float64.",
+    "optimizers.Optimizer": "A rule of your own defines `update` on flat vectors instead of `update_step`. Its "
+    "`learning_rate` is a float, set by `=`; in Keras a variable with `assign` and `numpy`.",
     "optimizers.schedules.LearningRateSchedule": "Worked out in float64, in Keras in float32.",
     "regularizers.OrthogonalRegularizer": "The penalty of a single row is 0; Keras's is not a number.",
     "regularizers.Regularizer": "A penalty of your own defines its gradient, too.",
@@ -110,7 +124,9 @@ MEANS = {
 }
 #: Other names of which the same is true.
 ALIASES = {
+    "layers.Input": "Input",
     "models.Model": "Model",
+    "models.Sequential": "Sequential",
     "models.load_model": "saving.load_model",
     "initializers.IdentityInitializer": "initializers.Identity",
     "initializers.identity": "initializers.Identity",

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from minibatch import config
+from minibatch import config, memory
+from minibatch.parallel import each
 from minibatch.typing import Array
 from minibatch.utils.names import near_misses
 
@@ -18,6 +19,10 @@ from minibatch.utils.names import near_misses
 Function = Callable[..., Array]
 #: (dy, z, y, settings) -> dz
 Gradient = Callable[..., Array]
+
+#: Of so many entries and more, an activation is computed of so few at a time: NumPy goes over its array several
+#: times, and these stay in the processor's cache meanwhile.
+MANY, FEW = 1 << 19, 1 << 16
 
 #: This library's own, by name.
 ACTIVATIONS: dict[str, Activation] = {}
@@ -57,6 +62,9 @@ class Activation:
         self._in_place: Function | None = None
         #: c, where y is max(z, c) and nothing else, and the gradient the same when it is given y for z.
         self.floor: float | None = None
+        #: Whether it is known that each entry of y and of dz depends on one of z alone: then those of a large z are
+        #: computed a few at a time, several pieces side by side.
+        self.by_entry = False
 
     def __call__(self, x: npt.ArrayLike, *args: Any, **settings: Any) -> Array:
         z = np.asarray(x)
@@ -76,15 +84,34 @@ class Activation:
         self._in_place = function
         return function
 
+    def of(self, z: Array) -> Array:
+        """Return y, an array of z's float type."""
+        return self._in_pieces(self.function, z)
+
     def over(self, z: Array) -> Array:
         """Return y for a z that nobody else will look at: where there is a way, written over it."""
-        return self.function(z) if self._in_place is None else self._in_place(z)
+        return self.of(z) if self._in_place is None else self._in_place(z)
 
     def backward(self, dy: Array, z: Array, y: Array) -> Array:
         """Return dz = dL/dz, of the shape of z, from dy = dL/dy."""
         if self._gradient is None:
             raise TypeError(f"activation {self.name!r} has no gradient: attach one with @{self.name}.gradient.")
-        return self._gradient(dy, z, y)
+        return self._in_pieces(self._gradient, dy, z, y)
+
+    def _in_pieces(self, function: Function, *arrays: Array) -> Array:
+        """Return what a function returns of these arrays; see ``by_entry``."""
+        first = arrays[0]
+        alike = first.size >= MANY and all(a.shape == first.shape and a.flags.c_contiguous for a in arrays)
+        if not (self.by_entry and alike and all(a.dtype == first.dtype for a in arrays)):
+            return function(*arrays)
+        out, rows = memory.empty(first.shape, first.dtype), [a.reshape(-1) for a in arrays]
+        of_all = out.reshape(-1)
+
+        def do(start: int) -> None:
+            of_all[start : start + FEW] = function(*(row[start : start + FEW] for row in rows))
+
+        each(do, range(0, first.size, FEW))
+        return out
 
     def with_settings(self, **settings: Any) -> Activation:
         """Return this activation with other settings than its defaults, as a layer takes it.
@@ -122,8 +149,15 @@ def _again(name: str, settings: dict[str, Any]) -> Activation:
     return ACTIVATIONS[name].with_settings(**settings) if settings else ACTIVATIONS[name]
 
 
-def activation(function: Function) -> Activation:
+def distribution(function: Function) -> Activation:
     """Decorator: make an ``Activation`` that is found by its name."""
     made = Activation(function)
     ACTIVATIONS[made.name] = made
+    return made
+
+
+def activation(function: Function) -> Activation:
+    """Decorator: make one that is found by its name, and each entry of which depends on one of z alone."""
+    made = distribution(function)
+    made.by_entry = True
     return made

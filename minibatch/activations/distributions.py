@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from minibatch.activations.activation import activation
+from minibatch.activations.activation import distribution
 from minibatch.typing import Array
 
 #: One axis, or several that make one distribution together.
 Axis = int | tuple[int, ...]
 
 
-@activation
+@distribution
 def softmax(z: Array, axis: Axis = -1) -> Array:
     """y_k = exp(z_k) / sum_j exp(z_j), over ``axis`` (Bridle 1990)."""
     y: Array = z - np.maximum.reduce(z, axis=axis, keepdims=True)
@@ -27,7 +27,7 @@ def _(dy: Array, z: Array, y: Array, axis: Axis = -1) -> Array:
     return dz
 
 
-@activation
+@distribution
 def log_softmax(z: Array, axis: Axis = -1) -> Array:
     """y_k = z_k - log sum_j exp(z_j), over ``axis``: exact where log(softmax(z)) is not."""
     y: Array = z - z.max(axis=axis, keepdims=True)
@@ -41,7 +41,7 @@ def _(dy: Array, z: Array, y: Array, axis: Axis = -1) -> Array:
     return dz
 
 
-@activation
+@distribution
 def sparsemax(z: Array, axis: int = -1) -> Array:
     """y = the point of the simplex nearest to z: y_k = max(z_k - tau, 0), tau such that they sum to 1.
 

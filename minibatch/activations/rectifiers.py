@@ -21,6 +21,9 @@ def linear(z: Array) -> Array:
     return z
 
 
+linear.by_entry = False  # there is nothing to compute
+
+
 @linear.gradient
 def _(dy: Array, z: Array, y: Array) -> Array:
     return dy
@@ -50,6 +53,9 @@ def relu(z: Array, negative_slope: float = 0.0, max_value: float | None = None, 
     if negative_slope:
         y = y - negative_slope * np.maximum(threshold - z, 0)
     return y
+
+
+relu.by_entry = False  # its passes are cut into pieces themselves
 
 
 @relu.in_place

@@ -54,6 +54,9 @@ def threshold(z: Array, threshold: float, default_value: float) -> Array:
     return np.where(z > threshold, z, z.dtype.type(default_value))
 
 
+threshold.by_entry = True
+
+
 @threshold.gradient
 def _(dy: Array, z: Array, y: Array, threshold: float, default_value: float) -> Array:
     return dy * (z > threshold)

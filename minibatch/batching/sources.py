@@ -176,7 +176,7 @@ def as_source(data: Any, name: str) -> Source:
     """
     if isinstance(data, np.ndarray):
         array = data
-    elif _on_disk(data):
+    elif on_disk(data):
         return IndexedSource(data, name)
     elif hasattr(data, "__array__") or isinstance(data, (list, int, float, complex)):
         array = np.asarray(data)
@@ -197,7 +197,7 @@ def as_source(data: Any, name: str) -> Source:
     return ArraySource(array) if mapping is None else MappedSource(array, mapping)
 
 
-def _on_disk(data: Any) -> bool:
+def on_disk(data: Any) -> bool:
     """Say whether rows must be asked for: h5py and zarr have ``__array__`` too, but it reads everything."""
     if isinstance(data, (list, str, bytes)) or not (hasattr(data, "__len__") and hasattr(data, "__getitem__")):
         return False

@@ -86,8 +86,8 @@ class MonitorCallback(Callback):
         compiled = getattr(self.model, "objective", None)
         said = [
             metric._direction
-            for metric in (compiled.metrics if compiled is not None else ())
-            if metric.name == name and getattr(metric, "_direction", None) is not None
+            for key, metric in (compiled.keyed_metrics if compiled is not None else {}).items()
+            if name in (key, metric.name) and getattr(metric, "_direction", None) is not None
         ]
         if said:
             return "max" if said[-1] == "up" else "min"

@@ -102,7 +102,8 @@ class ProgbarLogger(Callback):
         return (now - self._after_first) / (step - 1)
 
     def _write(self, step: int, now: float, logs: Logs | None, final: bool) -> None:
-        total = self._steps
+        # Where epochs differ in length, as with remainder="carry", one may be longer than the first.
+        total = self._steps and max(self._steps, step)
         per_step = self._per_step(step, now)
         shown = f"{step:>7}/Unknown" if total is None else f"{step:>{len(str(total))}}/{total}"
         seconds = f"{now - self._start:.0f}s"

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from minibatch.compare import table
 from minibatch.compare.comparison import Comparison
-from minibatch.compare.intervals import mean_interval
 from minibatch.plots import comparison as plots
 from minibatch.plots.style import house_style
+from minibatch.study.intervals import mean_interval
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -99,14 +99,14 @@ def _differences(comparison: Comparison, figure: Any) -> None:
         plots.step_differences(
             {size: (range(1, len(p.loss_difference) + 1), p.loss_difference) for size, p in there.items()},
             tolerance=comparison.settings["tolerance"],
-            what="loss difference, so far",
+            what="loss difference, largest so far",
             title=f"{side.label}: the losses",
             styles=styles,
             ax=row[0],
         )
         plots.step_differences(
             {size: (p.weight_steps, p.weight_difference) for size, p in there.items()},
-            what="weight difference",
+            what="weight difference, largest so far",
             title=f"{side.label}: the weights",
             styles=styles,
             ax=row[1],

@@ -65,9 +65,10 @@ class Run:
     batch_size, seed : int
     numbers : dict
         Step by step: ``steps``, ``history`` (by epoch), ``first_step_seconds``, ``step_seconds`` (median of the
-        rest), ``compile_seconds``, ``samples_per_second`` (of steps), ``fit_samples_per_second``, ``host_peak`` and
-        ``device_peak`` (bytes), ``noise`` (a list, one entry for each step measured), ``jit_compile``,
-        ``optimizer``. In the mode "own": ``history``, ``final``, ``first_epoch_seconds`` and the rest that applies.
+        rest), ``compile_seconds``, ``samples_per_second`` (of steps; these three are None where there is no rest),
+        ``fit_samples_per_second``, ``host_peak`` and ``device_peak`` (bytes), ``noise`` (a list, one entry for each
+        step measured), ``jit_compile``, ``optimizer``. In the mode "own": ``history``, ``final``,
+        ``first_epoch_seconds`` and the rest that applies.
     loss, seconds : ndarray, shape (T,)
         Of each step; empty in the mode "own".
     """

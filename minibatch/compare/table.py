@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from minibatch.compare.comparison import Comparison
-from minibatch.compare.intervals import difference_interval, mean_interval
 from minibatch.compare.run import SideInfo
+from minibatch.study.intervals import difference_interval, mean_interval
 
 #: Characters to a line of prose.
 WIDTH = 110
@@ -188,7 +188,8 @@ def speed(comparison: Comparison) -> Block:
     head = ["batch size", "side", "first step", "a step", "compile", "samples/s", "samples/s of fit"]
     legend = (
         "a step: the median of the rest, the loss waited for; compile: what the first step on each shape of batch "
-        "took above a step (building, tracing, compiling); samples/s: of those steps; of fit: of the library's own "
+        "took above a step (building, tracing, compiling); neither is known of a single step; samples/s: "
+        "of those steps; of fit: of the library's own "
         "loop. "
     )
     return "Speed", head, rows, legend + _crossover_words(comparison)

@@ -150,9 +150,9 @@ class Trainer:
         logs = model.evaluate(x, y, batch_size=256, verbose=0, return_dict=True)
         return {prefix + name: float(value) for name, value in logs.items()}
 
-    def _speed_of_fit(self, model: Any, batch_size: int, step_seconds: float) -> float:
+    def _speed_of_fit(self, model: Any, batch_size: int, step_seconds: float | None) -> float:
         """Return the samples per second of ``fit``, the library's own loop, after an epoch that warms it up."""
-        epoch_seconds = step_seconds * -(-len(self.x) // batch_size)
+        epoch_seconds = (step_seconds or FIT_SECONDS) * -(-len(self.x) // batch_size)
         epochs = int(min(max(FIT_SECONDS / max(epoch_seconds, 1e-9), 1), FIT_EPOCHS)) + 1
         clock = _clock(self.library.package, lambda _: None)
         model.fit(self.x, self.y, batch_size=batch_size, epochs=epochs, verbose=0, callbacks=[clock])
@@ -237,7 +237,7 @@ def timings(seconds: Array, sizes: Array) -> dict[str, Any]:
     """Return the first step's time, the median of the rest, and what the first of each shape took more.
 
     A step on a batch of a size not met before may be compiled or traced anew: it is counted as that, and kept out
-    of the median; so are shorter batches.
+    of the median; so are shorter batches. Where no other step is left, what needs one is None.
 
     Examples
     --------
@@ -249,8 +249,9 @@ def timings(seconds: Array, sizes: Array) -> dict[str, Any]:
     first = np.zeros(len(sizes), bool)
     first[np.unique(sizes, return_index=True)[1]] = True
     rest = seconds[~first & (sizes == sizes.max())]
-    if not len(rest):
-        rest = seconds[-1:]
+    if not len(rest):  # what one step took to compile, and what to compute, nobody can tell apart
+        unknown = dict.fromkeys(("step_seconds", "samples_per_second", "compile_seconds"))
+        return {"first_step_seconds": float(seconds[0]), **unknown}
     median = float(np.median(rest))
     return {
         "first_step_seconds": float(seconds[0]),

@@ -41,6 +41,8 @@ class Experiment:
         At the weights that every run starts from, for the batch sizes of the runs and for powers of two.
     noise_at_end : dict of int to NoiseReport
         At the weights that each run ended with, for its own batch size.
+    right : dict of int to ndarray of bool, shape (n_test,)
+        Which of the test images each run has right at its end.
     line, plane : Landscape
         The straight line's, and the digits network's on the plane of its paths' principal directions.
     """
@@ -49,6 +51,7 @@ class Experiment:
     runs: dict[int, Run]
     noise_at_start: NoiseReport
     noise_at_end: dict[int, NoiseReport]
+    right: dict[int, Array]
     line: Landscape
     plane: Landscape
 
@@ -64,6 +67,7 @@ class Experiment:
             "runs": [run.to_dict() for run in self.runs.values()],
             "noise_at_start": self.noise_at_start.to_dict(draws=True),
             "noise_at_end": [{"run": size, **report.to_dict()} for size, report in self.noise_at_end.items()],
+            "right": {str(size): right.astype(int).tolist() for size, right in self.right.items()},
             "line": self.line.to_dict(),
             "plane": self.plane.to_dict(),
         }
@@ -132,10 +136,11 @@ def run_experiment(
     model = build()
     ladder = {2**k for k in range(n.bit_length()) if 2**k < n} | {n}
     at_start = gradient_noise(model, *train, batch_sizes=sorted(ladder | set(sizes)), seed=seed)
-    at_end = {}
+    at_end, right = {}, {}
     for size, run in runs.items():
         model.parameters.theta[...] = run.theta
         at_end[size] = gradient_noise(model, *train, batch_sizes=[size], seed=seed)
+        right[size] = model.predict(test[0], batch_size="full", verbose=0).argmax(axis=1) == test[1]
 
     progress(0, "landscapes")
     settings = {
@@ -150,7 +155,7 @@ def run_experiment(
         "numpy": np.__version__,
         "machine": f"{platform.system()} {platform.machine()}",
     }
-    return Experiment(settings, runs, at_start, at_end, line_landscape(seed), _plane(model, train, runs))
+    return Experiment(settings, runs, at_start, at_end, right, line_landscape(seed), _plane(model, train, runs))
 
 
 def _tick(progress: Callable[[int, str], Any], doing: str, steps: int) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import numpy as np
+
 from minibatch.demo.experiment import Experiment
+from minibatch.study.intervals import mcnemar
 
 _Row = tuple[str, Callable[[int], str]]
 
@@ -76,9 +79,6 @@ def summary(experiment: Experiment) -> str:
     low, high = sizes[0], sizes[-1]
     best = max(sizes, key=lambda size: (runs[size].val_accuracy[-1], -runs[size].val_loss[-1]))
     accuracy = runs[best].val_accuracy[-1]
-    # Half a 95 % interval of a fraction of n_test images: two runs nearer than that are not told apart by it.
-    chance = 1.96 * math.sqrt(max(accuracy * (1 - accuracy), 1 / n_test) / n_test)
-    near = [size for size in sizes if size != best and accuracy - runs[size].val_accuracy[-1] <= chance]
     scale = _scale(experiment.noise_at_start.noise_scale)
 
     def counted(number: int, noun: str) -> str:
@@ -98,10 +98,33 @@ def summary(experiment: Experiment) -> str:
         if len(sizes) > 1
         else f"On the {n_test} test images {names[best]} got {accuracy:.1%}."
     )
-    if near:
-        others = ", ".join(names[size] for size in near)
-        sentences.append(
-            f"That many images tell accuracies apart only to about \N{PLUS-MINUS SIGN}{100 * chance:.1f} points, "
-            f"so {others} may well be as good: one run is not enough to say."
-        )
+    if len(sizes) > 1:
+        sentences += [*_not_told_apart(experiment, best, names), ONE_RUN]
     return " ".join(sentences)
+
+
+#: What no number of test images helps.
+ONE_RUN = (
+    "And this is one run of each: another seed has other initial weights and another order, and may have another "
+    "best (minibatch.study.batch_size_study runs several)."
+)
+#: Splits of the images that chance makes more often than this are not held to be a difference.
+LIKELY = 0.05
+
+
+def _not_told_apart(experiment: Experiment, best: int, names: dict[int, str]) -> list[str]:
+    """Return a sentence on the runs that these test images do not tell apart from the best, if there are any."""
+    near: list[str] = []
+    first = experiment.right[best]
+    for size, right in experiment.right.items():
+        own, other = int(np.sum(first & ~right)), int(np.sum(right & ~first))
+        p = mcnemar(own, other)
+        if size != best and p >= LIKELY:
+            opening = "" if near else "images that only one of the two has right: "
+            near.append(f"{names[size]} ({opening}{own:,} to {other:,}, p = {p:.2g})")
+    if not near:
+        return []
+    return [
+        f"They do not tell it apart from {' or '.join(near)}: chance alone splits images so more often than once "
+        "in 20 (McNemar's exact test)."
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from minibatch.layers.activated import ActivatedLayer
 from minibatch.layers.activation import Activation, Softmax
 from minibatch.layers.augmentation import RandomFlip, RandomTranslation
 from minibatch.layers.conv import Conv1D, Conv2D, Convolution1D, Convolution2D
@@ -21,7 +22,8 @@ from minibatch.layers.global_pooling import (
     GlobalMaxPooling2D,
 )
 from minibatch.layers.input import Input, InputLayer
-from minibatch.layers.layer import ActivatedLayer, Layer
+from minibatch.layers.layer import Layer
+from minibatch.layers.layer_normalization import LayerNormalization
 from minibatch.layers.merging import (
     Add,
     Average,
@@ -39,7 +41,7 @@ from minibatch.layers.merging import (
     subtract,
 )
 from minibatch.layers.noise import GaussianNoise
-from minibatch.layers.normalization import BatchNormalization, LayerNormalization
+from minibatch.layers.normalization import BatchNormalization
 from minibatch.layers.not_here import NOT_HERE
 from minibatch.layers.pooling import (
     AveragePooling1D,

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from minibatch import activations
-from minibatch.layers.layer import ActivatedLayer, Cache
+from minibatch.layers.activated import ActivatedLayer
+from minibatch.layers.layer import Cache
 from minibatch.typing import Array
 
 

@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minibatch import initializers, regularizers
+from minibatch.layers.activated import ActivatedLayer
 from minibatch.layers.correlation import correlate, input_gradient, kernel_gradient, kernel_gradient_of_each
-from minibatch.layers.layer import ActivatedLayer, Cache, one_of, positive
+from minibatch.layers.layer import Cache, one_of, positive
 from minibatch.layers.outer import Outer
 from minibatch.layers.product import sum_of_rows
 from minibatch.layers.weight import Weight
@@ -62,7 +63,7 @@ class Convolution(ActivatedLayer):
         """Make the bias, one number for each filter, if there is to be one."""
         if not self.use_bias:
             return None
-        return self.add_weight("bias", (filters,), self.bias_initializer, regularizer=self.bias_regularizer)
+        return self.add_weight((filters,), self.bias_initializer, regularizer=self.bias_regularizer, name="bias")
 
     def as_images(self, x: Array) -> Array:
         """Return a batch of samples as (N, H, W, C)."""
@@ -120,8 +121,7 @@ class Conv(Convolution):
         geometry = (kernel_size, strides, padding, data_format, dilation_rate)
         super().__init__(*geometry, activation, use_bias, bias_initializer, bias_regularizer, **kwargs)
         kind = type(self).__name__
-        self.filters = positive(kind, "filters", filters)
-        self.groups = positive(kind, "groups", groups)
+        self.filters, self.groups = positive(kind, "filters", filters), positive(kind, "groups", groups)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.kernel_regularizer = regularizers.get(kernel_regularizer)
         if self.filters % self.groups:
@@ -133,8 +133,8 @@ class Conv(Convolution):
 
     def build(self, input_shape: tuple[int, ...]) -> None:
         self.window = self.window_over(input_shape)
-        shape = (*self.kernel_size, input_shape[-1] // self.groups, self.filters)
-        self.kernel = self.add_weight("kernel", shape, self.kernel_initializer, regularizer=self.kernel_regularizer)
+        W = ((*self.kernel_size, input_shape[-1] // self.groups, self.filters), self.kernel_initializer)
+        self.kernel = self.add_weight(*W, regularizer=self.kernel_regularizer, name="kernel")
         self.bias = self.add_bias(self.filters)
 
     def output_shape_for(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:

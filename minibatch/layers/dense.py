@@ -11,7 +11,8 @@ import numpy as np
 
 from minibatch import initializers, memory, regularizers
 from minibatch.activations import softmax
-from minibatch.layers.layer import ActivatedLayer, Cache, positive
+from minibatch.layers.activated import ActivatedLayer
+from minibatch.layers.layer import Cache, positive
 from minibatch.layers.outer import Outer, outer
 from minibatch.layers.product import TILED, affine, product, sum_of_rows
 from minibatch.typing import Array
@@ -71,6 +72,9 @@ class Dense(ActivatedLayer):
     array([[6., 6.]], dtype=float32)
     """
 
+    # ``forward`` and ``backward`` are ``ActivatedLayer``'s; here are their halves without f: ``linear`` for x W + b
+    # (its formula is ``affine``), ``linear_backward`` for dW, db and dx. Where a batch ``fits``, is so small that
+    # NumPy's calls take longer than its numbers, the compiled ``_loops`` do the same.
     owns_z = has_floor = has_softmax = True
 
     def __init__(
@@ -93,11 +97,11 @@ class Dense(ActivatedLayer):
         self.bias_regularizer = regularizers.get(bias_regularizer)
 
     def build(self, input_shape: tuple[int, ...]) -> None:
-        shape = (input_shape[-1], self.units)
-        self.kernel = self.add_weight("kernel", shape, self.kernel_initializer, regularizer=self.kernel_regularizer)
+        W = ((input_shape[-1], self.units), self.kernel_initializer)
+        b = ((self.units,), self.bias_initializer)
+        self.kernel = self.add_weight(*W, regularizer=self.kernel_regularizer, name="kernel")
         if self.use_bias:
-            bias = ("bias", (self.units,), self.bias_initializer)
-            self.bias = self.add_weight(*bias, regularizer=self.bias_regularizer)
+            self.bias = self.add_weight(*b, regularizer=self.bias_regularizer, name="bias")
 
     def output_shape_for(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         if not input_shape:
@@ -146,9 +150,8 @@ class Dense(ActivatedLayer):
         W = self.kernel.value
         return dz.dot(W.T) if _small(dz, W) else product(dz, W.T)
 
-    def weights_backward(self, dy: Array, cache: Cache) -> None:
-        x, dz = cache, dy
-        dW = self.kernel.gradient
+    def weights_backward(self, dz: Array, cache: Cache) -> None:
+        x, dW = cache, self.kernel.gradient
         fits = _small(x, dW) and len(x) > 1 and x.dtype == dz.dtype == dW.dtype
         loops = _loops() if fits and dz.flags.c_contiguous and dW.flags.c_contiguous else None
         if loops is not None:
@@ -161,12 +164,12 @@ class Dense(ActivatedLayer):
         if self.use_bias:
             sum_of_rows(drows, out=self.bias.gradient)
 
-    def per_sample_gradients(self, dy: Array, cache: Cache) -> list[Array | Outer]:
+    def per_sample_gradients(self, dz: Array, cache: Cache) -> list[Array | Outer]:
         # One sample's kernel gradient is the outer product of its input and its output gradient, summed over
         # the positions in between (there is one position when x is (N, I)).
         x = cache
         a = x.reshape(len(x), -1, x.shape[-1])
-        d = dy.reshape(len(dy), -1, dy.shape[-1])
+        d = dz.reshape(len(dz), -1, dz.shape[-1])
         kernel = outer(a, d, self.kernel.shape)
         return [kernel, d.sum(axis=1)] if self.use_bias else [kernel]
 

@@ -68,8 +68,8 @@ class Embedding(Layer):
         self.embeddings_regularizer = regularizers.get(embeddings_regularizer)
 
     def build(self, input_shape: tuple[int, ...]) -> None:
-        table = ("embeddings", (self.input_dim, self.output_dim), self.embeddings_initializer)
-        self.embeddings = self.add_weight(*table, regularizer=self.embeddings_regularizer)
+        table = ((self.input_dim, self.output_dim), self.embeddings_initializer)
+        self.embeddings = self.add_weight(*table, regularizer=self.embeddings_regularizer, name="embeddings")
 
     def output_shape_for(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         return (*input_shape, self.output_dim)

@@ -10,7 +10,7 @@ import numpy as np
 
 from minibatch import activations, config, initializers, regularizers
 from minibatch.layers.outer import Outer
-from minibatch.layers.symbol import Symbol, symbols_in
+from minibatch.layers.symbol import Symbol, one_or_all, symbols_in
 from minibatch.layers.weight import Weight
 from minibatch.typing import Array
 from minibatch.utils.names import argument_names, near_misses, refuse, snake_case, unique_name
@@ -36,6 +36,15 @@ _KERAS_ONLY: dict[str, tuple[Any, ...]] = {
     "quantization_config": (),
     "batch_size": (),
     "batch_input_shape": (),
+}
+
+#: Likewise of ``add_weight``.
+_KERAS_ONLY_OF_WEIGHTS: dict[str, tuple[Any, ...]] = {
+    "dtype": ("float32", "float64"),
+    "autocast": (True,),
+    "constraint": (),
+    "aggregation": ("none", "mean", "sum", "only_first_replica"),
+    "overwrite_with_gradient": (False,),
 }
 
 
@@ -64,7 +73,7 @@ class Layer:
     >>> import numpy as np
     >>> class Scale(mb.layers.Layer):
     ...     def build(self, input_shape):
-    ...         self.factor = self.add_weight("factor", (), "ones")
+    ...         self.factor = self.add_weight((), "ones", name="factor")
     ...     def forward(self, x, training=False):
     ...         return self.factor.value * x, x
     ...     def backward(self, dy, cache):
@@ -87,6 +96,8 @@ class Layer:
         input_shape: tuple[int, ...] | None = None,
         **unknown: Any,
     ) -> None:
+        if (width := unknown.pop("input_dim", None)) is not None:
+            input_shape = (width,)
         refuse(self, unknown, _KERAS_ONLY | self.keras_only)
         self.name = name or unique_name(snake_case(type(self).__name__))
         self.trainable = trainable
@@ -95,6 +106,8 @@ class Layer:
         self.given_shape = None if input_shape is None else tuple(input_shape)
         self.input_shape: SampleShape = None
         self.output_shape: tuple[int, ...] | None = None
+        #: What the first call on symbols returned.
+        self.first_call: Symbol | None = None
 
     # What a layer says of itself ----------------------------------------------------------------------------
 
@@ -108,7 +121,13 @@ class Layer:
 
     def forward(self, x: Any, training: bool = False) -> tuple[Array, Cache]:
         """Return (y, cache) for a batch x (N, ...), or a list of such; ``training`` switches on, say, dropout."""
-        raise TypeError(f"{type(self).__name__} must define forward(x, training).")
+        kind = type(self).__name__
+        if hasattr(self, "call"):
+            raise TypeError(
+                f"{kind} defines call, whose gradient Keras's backends find; here it is written out: {kind} must "
+                "define forward(x, training) and backward(dy, cache) instead. See docs/extending.md."
+            )
+        raise TypeError(f"{kind} must define forward(x, training).")
 
     def backward(self, dy: Array, cache: Cache) -> Any:
         """Write dL/dweight into each weight's ``gradient``; return dx = dL/dx (or a list) from dy = dL/dy."""
@@ -197,14 +216,43 @@ class Layer:
 
     def add_weight(
         self,
-        name: str,
-        shape: tuple[int, ...],
-        initializer: Any = "glorot_uniform",
+        shape: tuple[int, ...] | None = None,
+        initializer: Any = None,
+        dtype: Any = None,
+        *,
         trainable: bool = True,
         regularizer: Any = None,
+        name: str | None = None,
+        **unknown: Any,
     ) -> Weight:
-        """Make a weight, append it to ``weights`` and return it (see ``Weight``)."""
-        weight = Weight(name, shape, initializers.get(initializer), trainable, regularizers.get(regularizer))
+        """Make a weight, append it to ``weights`` and return it (see ``Weight``).
+
+        Parameters
+        ----------
+        shape : tuple of int, optional
+            By default (), one number.
+        initializer : str or Initializer, optional
+            By default "glorot_uniform".
+        dtype : None
+            Keras's; here one float type serves everything (``config.set_floatx``).
+        trainable : bool, default True
+            False for what the layer itself keeps up to date.
+        regularizer : str or Regularizer, optional
+        name : str, optional
+            "kernel"; by default "variable", the layer's second such "variable_1", ...
+
+        Raises
+        ------
+        TypeError
+            For another argument, or a shape that is none.
+        """
+        refuse(self.add_weight, {"dtype": dtype, **unknown}, _KERAS_ONLY_OF_WEIGHTS)
+        if isinstance(shape, str):
+            raise TypeError(f"add_weight takes its name by keyword: add_weight(shape, ..., name={shape!r}).")
+        unnamed = sum(weight.name.startswith("variable") for weight in self.weights)
+        name = name or f"variable_{unnamed}".removesuffix("_0")
+        maker = initializers.get(initializer or "glorot_uniform")
+        weight = Weight(name, tuple(shape or ()), maker, trainable, regularizers.get(regularizer))
         weight.path = f"{self.name}/{name}"
         self.weights.append(weight)
         return weight
@@ -215,7 +263,10 @@ class Layer:
         if symbols:
             several = isinstance(x, list | tuple)
             shapes = [symbol.shape[1:] for symbol in symbols]
-            return Symbol((None, *self.ensure_built(shapes if several else shapes[0])), self, symbols, several)
+            shape = self.ensure_built(shapes if several else shapes[0])
+            symbol = Symbol((None, *shape), self, symbols, several)
+            self.first_call = self.first_call or symbol
+            return symbol
         if isinstance(x, list | tuple) and any(isinstance(part, np.ndarray) for part in x):
             batches = [np.asarray(part, dtype=config.floatx()) for part in x]
             self.ensure_built([batch.shape[1:] for batch in batches])
@@ -223,6 +274,30 @@ class Layer:
         batch = np.asarray(x, dtype=config.floatx())
         self.ensure_built(batch.shape[1:])
         return self.forward(batch, training)[0]
+
+    @property
+    def output(self) -> Symbol:
+        """What the first call on symbols returned, for ``Model(model.inputs, layer.output)``.
+
+        Raises
+        ------
+        AttributeError
+            If there was no such call.
+        """
+        if self.first_call is None:
+            raise AttributeError(
+                f"layer {self.name!r} has not been called on symbols, so it has no input or output."
+            )
+        return self.first_call
+
+    @property
+    def input(self) -> Any:
+        """What the first call on symbols was given: a symbol, or a list of them (see ``output``)."""
+        return one_or_all(self.output.inputs)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A symbol leads to all that it was computed from: a copy of a layer is not to copy the layers before it.
+        return self.__dict__ | {"first_call": None}
 
     def get_weights(self) -> list[Array]:
         """Return copies of the weights' numbers, in order."""
@@ -248,81 +323,6 @@ class Layer:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}>"
-
-
-class ActivatedLayer(Layer):
-    """A layer that ends in an activation: y = f(z), z = linear(x).
-
-    The two halves are apart so that a loss which takes logits can be given z, as in Keras: the gradient of
-    cross-entropy by the logits is p - y, exact where the one by p divides by a probability near zero.
-
-    Subclasses define ``linear`` and ``linear_backward``; and, if they have weights, ``per_sample_gradients``, which
-    here takes what ``linear_backward`` takes, as do ``weights_backward`` and ``backward_above``.
-    """
-
-    #: Whether the z that ``linear`` returns is an array of its own, which the activation may write over: not x, nor
-    #: a part of the cache; whether a ``linear_above``, and a ``linear_softmax``, goes with it. A class that defines
-    #: ``linear`` says so itself.
-    owns_z: ClassVar[bool] = False
-    has_floor: ClassVar[bool] = False
-    has_softmax: ClassVar[bool] = False
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        # A promise is about one ``linear``: it holds from the class that defines that on, not for another one.
-        classes = cls.__mro__
-        down_to = next(k for k, base in enumerate(classes) if "linear" in vars(base))
-        for promise in ("owns_z", "has_floor", "has_softmax"):
-            made = (vars(base)[promise] for base in classes[: down_to + 1] if promise in vars(base))
-            setattr(cls, promise, next(made, False))
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        super().__setattr__(name, value)
-        if name == "linear":  # put in place for this one layer: noted here, so that no pass has to ask
-            self.__dict__.update(owns_z=False, has_floor=False, has_softmax=False)
-
-    def __init__(self, activation: Any = None, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.activation = activations.get(activation)
-
-    def linear(self, x: Array, training: bool) -> tuple[Array, Cache]:
-        """Return (z, cache)."""
-        raise TypeError(f"{type(self).__name__} must define linear(x, training).")
-
-    def linear_above(self, x: Array, least: float | None) -> tuple[Array, Cache]:
-        """Return (max(z, least), cache), in one pass."""
-        raise TypeError(f"{type(self).__name__} has no linear_above(x, least).")
-
-    def linear_softmax(self, x: Array, training: bool) -> tuple[Array, Array, Cache]:
-        """Return (softmax(z), z, cache), the first two in one pass."""
-        raise TypeError(f"{type(self).__name__} has no linear_softmax(x, training).")
-
-    def linear_backward(self, dz: Array, cache: Cache) -> Array:
-        """Write the weights' gradients; return dx."""
-        raise TypeError(f"{type(self).__name__} must define linear_backward(dz, cache).")
-
-    def weights_backward(self, dy: Array, cache: Cache) -> None:
-        self.linear_backward(dy, cache)
-
-    def forward(self, x: Array, training: bool = False) -> tuple[Array, Cache]:
-        activation = self.activation
-        if self.has_floor and activation.floor is not None:
-            y, cache = self.linear_above(x, activation.floor)
-            return y, (cache, y, y)  # the gradient may look at y for z: see Activation.floor
-        if self.has_softmax and activation is activations.softmax:
-            y, z, cache = self.linear_softmax(x, training)
-            return y, (cache, z, y)
-        z, cache = self.linear(x, training)
-        y = activation.over(z) if self.owns_z else activation.function(z)
-        return y, (cache, z, y)
-
-    def activation_backward(self, dy: Array, z: Array, y: Array) -> Array:
-        """Return dz from dy, for what ``forward`` put into its cache."""
-        return self.activation.backward(dy, z, y)
-
-    def backward(self, dy: Array, cache: Cache) -> Array:
-        linear_cache, z, y = cache
-        return self.linear_backward(self.activation_backward(dy, z, y), linear_cache)
 
 
 def _written(value: Any) -> Any:

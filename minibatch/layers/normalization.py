@@ -1,4 +1,4 @@
-"""Normalization: numbers brought to mean 0 and variance 1, over the batch or within each sample."""
+"""Batch normalization: each channel brought to mean 0 and variance 1; and what layer normalization shares."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from minibatch import initializers, regularizers
+from minibatch import initializers, passes, regularizers
+from minibatch.layers import channels
 from minibatch.layers.layer import Cache, Layer
 from minibatch.typing import Array
 
@@ -27,6 +28,9 @@ def summed(a: Array, axes: Axes) -> Array:
 
 def moments(x: Array, axes: Axes) -> tuple[Array, Array]:
     """Return (mean, variance) over some axes, which stay with length 1. The variance divides by the count."""
+    if axes == tuple(range(x.ndim - 1)) and passes.take(x):
+        of_channels = channels.moments(x)
+        return of_channels[0].reshape(*(1 for _ in axes), -1), of_channels[1].reshape(*(1 for _ in axes), -1)
     count = int(np.prod([x.shape[axis] for axis in axes]))
     mean = summed(x, axes) / count
     return mean, summed(np.square(x - mean), axes) / count
@@ -69,14 +73,19 @@ class Normalizing(Layer):
         self.beta_regularizer = regularizers.get(beta_regularizer)
         self.gamma_regularizer = regularizers.get(gamma_regularizer)
 
+    def xhat(self, cache: Cache) -> Array:
+        """Return xhat of a forward pass."""
+        raise NotImplementedError
+
     def add_gamma_and_beta(self, shape: tuple[int, ...], along: tuple[int, ...]) -> None:
         """Make gamma and beta; ``along`` is their shape as a sample's, with 1 where entries share one."""
         self.along = along
         if self.scale:
-            gamma = ("gamma", shape, self.gamma_initializer)
-            self.gamma = self.add_weight(*gamma, regularizer=self.gamma_regularizer)
+            gamma = (shape, self.gamma_initializer)
+            self.gamma = self.add_weight(*gamma, regularizer=self.gamma_regularizer, name="gamma")
         if self.center:
-            self.beta = self.add_weight("beta", shape, self.beta_initializer, regularizer=self.beta_regularizer)
+            beta = (shape, self.beta_initializer)
+            self.beta = self.add_weight(*beta, regularizer=self.beta_regularizer, name="beta")
 
     def scaled(self, xhat: Array) -> Array:
         """Return y = gamma xhat + beta."""
@@ -94,7 +103,7 @@ class Normalizing(Layer):
 
     def per_sample_gradients(self, dy: Array, cache: Cache) -> list[Array]:
         # The sums of scaled_backward, but for the one over samples.
-        xhat = cache[0]
+        xhat = self.xhat(cache)
         shared = tuple(axis for axis, extent in enumerate(self.along, start=1) if extent == 1)
         gradients = []
         if self.scale:
@@ -196,9 +205,9 @@ class BatchNormalization(Normalizing):
     def build(self, input_shape: tuple[int, ...]) -> None:
         channels = input_shape[-1:]
         self.add_gamma_and_beta(channels, (*(1 for _ in input_shape[:-1]), *channels))
-        moving_variance = ("moving_variance", channels, self.moving_variance_initializer)
-        self.moving_mean = self.add_weight("moving_mean", channels, self.moving_mean_initializer, trainable=False)
-        self.moving_variance = self.add_weight(*moving_variance, trainable=False)
+        mean, variance = (channels, self.moving_mean_initializer), (channels, self.moving_variance_initializer)
+        self.moving_mean = self.add_weight(*mean, trainable=False, name="moving_mean")
+        self.moving_variance = self.add_weight(*variance, trainable=False, name="moving_variance")
 
     def forward(self, x: Array, training: bool = False) -> tuple[Array, Cache]:
         of_batch = training and self.trainable
@@ -210,119 +219,47 @@ class BatchNormalization(Normalizing):
         else:
             mean, variance = self.moving_mean.value, self.moving_variance.value
         inverse = 1 / np.sqrt(variance + self.epsilon)
-        xhat = (x - mean) * inverse
-        return self.scaled(xhat), (xhat, inverse, of_batch)
+        cache = x, mean, inverse, of_batch
+        if passes.take(x):
+            return channels.normalized(x, mean, inverse, *self._gamma_and_beta(inverse)), cache
+        return self.scaled(self.xhat(cache)), cache
+
+    def xhat(self, cache: Cache) -> Array:
+        x, mean, inverse, _ = cache
+        xhat: Array = (x - mean) * inverse
+        return xhat
 
     def backward(self, dy: Array, cache: Cache) -> Array:
-        xhat, inverse, of_batch = cache
+        x, mean, inverse, of_batch = cache
+        if of_batch and passes.take(dy, x):
+            return self._backward_in_passes(dy, x, mean, inverse)
+        xhat = self.xhat(cache)
         dxhat = self.scaled_backward(dy, xhat)
         if of_batch:
             return standardized_backward(dxhat, xhat, inverse, tuple(range(xhat.ndim - 1)))
         dx: Array = dxhat * inverse
         return dx
 
+    def _backward_in_passes(self, dy: Array, x: Array, mean: Array, inverse: Array) -> Array:
+        """Write the gradients of gamma and beta and return dx: ``standardized_backward`` for dxhat = dy gamma."""
+        of_beta, of_gamma = channels.gradients(dy, x, mean, inverse)
+        if self.scale:
+            self.gamma.gradient[...] = of_gamma
+        if self.center:
+            self.beta.gradient[...] = of_beta
+        gamma, count = self._gamma_and_beta(inverse)[0], x.size // x.shape[-1]
+        return channels.backward(dy, x, mean, inverse, gamma, gamma * of_beta / count, gamma * of_gamma / count)
+
+    def _gamma_and_beta(self, like: Array) -> tuple[Array, Array]:
+        """Return gamma and beta, (C,), or ones and zeros where there are none."""
+        flat = like.reshape(-1)
+        gamma = self.gamma.value if self.scale else np.ones_like(flat)
+        return gamma, self.beta.value if self.center else np.zeros_like(flat)
+
     def per_sample_gradients(self, dy: Array, cache: Cache) -> list[Array]:
-        if cache[2]:
+        if cache[-1]:
             raise TypeError(
                 f"layer {self.name!r} (BatchNormalization): in training its samples meet in the mean and the "
                 "variance of the batch, so no sample has a gradient of its own; in inference mode they do."
             )
         return super().per_sample_gradients(dy, cache)
-
-
-class LayerNormalization(Normalizing):
-    """y = gamma (x - mean) / sqrt(variance + epsilon) + beta, each sample by itself.
-
-    Ba, Kiros and Hinton 2016, eq. 4. x (N, ...); mean and variance are over ``axis`` of one sample (of each
-    position of it, if there are other axes); gamma and beta have the shape of those axes. Samples do not meet:
-    training and inference are alike.
-
-    Parameters
-    ----------
-    axis : int or sequence of int, default -1
-        Counted with the batch axis, as in Keras: 1 is the first axis of a sample.
-    epsilon : float, default 1e-3
-    center, scale : bool, default True
-        Whether there is a beta; a gamma.
-    beta_initializer, gamma_initializer : str or Initializer
-        Zeros and ones, as in Keras.
-    beta_regularizer, gamma_regularizer : str, Regularizer or None
-    name : str, optional
-
-    Raises
-    ------
-    TypeError
-        If ``axis`` is not an integer or several.
-    ValueError
-        If samples have no such axis.
-
-    Examples
-    --------
-    >>> import minibatch as mb
-    >>> mb.layers.LayerNormalization(epsilon=0)([[1.0, 3.0], [10.0, 20.0]])
-    array([[-1.,  1.],
-           [-1.,  1.]], dtype=float32)
-    """
-
-    keras_only: ClassVar[dict[str, tuple[Any, ...]]] = {**Normalizing.keras_only, "rms_scaling": (False,)}
-
-    def __init__(
-        self,
-        axis: Any = -1,
-        epsilon: float = 1e-3,
-        center: bool = True,
-        scale: bool = True,
-        beta_initializer: Any = "zeros",
-        gamma_initializer: Any = "ones",
-        beta_regularizer: Any = None,
-        gamma_regularizer: Any = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
-            epsilon,
-            center,
-            scale,
-            beta_initializer,
-            gamma_initializer,
-            beta_regularizer,
-            gamma_regularizer,
-            **kwargs,
-        )
-        axes = axis if isinstance(axis, list | tuple) else [axis]
-        if not axes or any(isinstance(a, bool) or not isinstance(a, int | np.integer) for a in axes):
-            raise TypeError(f"LayerNormalization: axis must be an integer or a list of them; got {axis!r}.")
-        self.axis = [int(a) for a in axes] if isinstance(axis, list | tuple) else int(axis)
-
-    def _axes(self, input_shape: tuple[int, ...]) -> Axes:
-        """Return the axes of a batch to be normalized, each from 1 on, in order."""
-        given = self.axis if isinstance(self.axis, list) else [self.axis]
-        ndim = len(input_shape) + 1
-        axes = {a + ndim if a < 0 else a for a in given}
-        if len(axes) < len(given) or not axes <= set(range(1, ndim)):
-            raise ValueError(
-                f"layer {self.name!r}: axis must name axes of a sample, once each, of 1 to {ndim - 1} or -1 to "
-                f"{1 - ndim}, for samples of shape {input_shape}; got {self.axis}."
-            )
-        return tuple(sorted(axes))
-
-    def output_shape_for(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-        self._axes(input_shape)
-        return input_shape
-
-    def build(self, input_shape: tuple[int, ...]) -> None:
-        self.axes = self._axes(input_shape)
-        # Keras sorts the axes as they were given, so that of [1, -1] the last axis comes first in gamma's shape.
-        given = sorted(self.axis) if isinstance(self.axis, list) else [self.axis]
-        shape = tuple((0, *input_shape)[axis] for axis in given)
-        along = tuple(n if axis in self.axes else 1 for axis, n in enumerate(input_shape, start=1))
-        self.add_gamma_and_beta(shape, along)
-
-    def forward(self, x: Array, training: bool = False) -> tuple[Array, Cache]:
-        mean, variance = moments(x, self.axes)
-        inverse = 1 / np.sqrt(variance + self.epsilon)
-        xhat = (x - mean) * inverse
-        return self.scaled(xhat), (xhat, inverse)
-
-    def backward(self, dy: Array, cache: Cache) -> Array:
-        xhat, inverse = cache
-        return standardized_backward(self.scaled_backward(dy, xhat), xhat, inverse, self.axes)

@@ -148,9 +148,9 @@ class Normalization(Layer):
         self._spread = tuple(n if axis in kept else 1 for axis, n in enumerate(shape))
         if self.input_mean is None:
             own = tuple(shape[axis] for axis in kept)
-            self.adapt_mean = self.add_weight("mean", own, "zeros", trainable=False)
-            self.adapt_variance = self.add_weight("variance", own, "ones", trainable=False)
-            self.count = self.add_weight("count", (), "zeros", trainable=False)
+            self.adapt_mean = self.add_weight(own, "zeros", trainable=False, name="mean")
+            self.adapt_variance = self.add_weight(own, "ones", trainable=False, name="variance")
+            self.count = self.add_weight((), "zeros", trainable=False, name="count")
             return
         lined_up = [1] * len(shape)
         for axis, n in zip(kept[::-1], np.shape(self.input_mean)[::-1], strict=False):

@@ -164,8 +164,11 @@ class PReLU(Layer):
 
     def build(self, input_shape: tuple[int, ...]) -> None:
         shared = self.shared_axes or ()
-        shape = tuple(1 if axis in shared else n for axis, n in enumerate(input_shape, start=1))
-        self.alpha = self.add_weight("alpha", shape, self.alpha_initializer, regularizer=self.alpha_regularizer)
+        alpha = (
+            tuple(1 if axis in shared else n for axis, n in enumerate(input_shape, start=1)),
+            self.alpha_initializer,
+        )
+        self.alpha = self.add_weight(*alpha, regularizer=self.alpha_regularizer, name="alpha")
 
     def forward(self, x: Array, training: bool = False) -> tuple[Array, Cache]:
         return np.where(x > 0, x, self.alpha.value * x), x

@@ -102,13 +102,13 @@ class SimpleRNN(Layer):
         return (input_shape[0], self.units) if self.return_sequences else (self.units,)
 
     def build(self, input_shape: tuple[int, ...]) -> None:
-        W = ("kernel", (input_shape[-1], self.units), self.kernel_initializer)
-        U = ("recurrent_kernel", (self.units, self.units), self.recurrent_initializer)
-        self.kernel = self.add_weight(*W, regularizer=self.kernel_regularizer)
-        self.recurrent_kernel = self.add_weight(*U, regularizer=self.recurrent_regularizer)
+        W = ((input_shape[-1], self.units), self.kernel_initializer)
+        U = ((self.units, self.units), self.recurrent_initializer)
+        self.kernel = self.add_weight(*W, regularizer=self.kernel_regularizer, name="kernel")
+        self.recurrent_kernel = self.add_weight(*U, regularizer=self.recurrent_regularizer, name="recurrent_kernel")
         if self.use_bias:
-            b = ("bias", (self.units,), self.bias_initializer)
-            self.bias = self.add_weight(*b, regularizer=self.bias_regularizer)
+            b = ((self.units,), self.bias_initializer)
+            self.bias = self.add_weight(*b, regularizer=self.bias_regularizer, name="bias")
 
     def forward(self, x: Array, training: bool = False) -> tuple[Array, Cache]:
         if self.go_backwards:

@@ -81,8 +81,8 @@ class DepthwiseConv2D(Convolution):
     def build(self, input_shape: tuple[int, ...]) -> None:
         self.window = self.window_over(input_shape)
         shape = (*self.kernel_size, input_shape[-1], self.depth_multiplier)
-        makers = (self.depthwise_initializer, True, self.depthwise_regularizer)
-        self.kernel = self.add_weight("kernel", shape, *makers)
+        regularizer = self.depthwise_regularizer
+        self.kernel = self.add_weight(shape, self.depthwise_initializer, regularizer=regularizer, name="kernel")
         self.bias = self.add_bias(input_shape[-1] * self.depth_multiplier)
 
     def output_shape_for(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -175,13 +175,17 @@ class SeparableConv2D(Convolution):
     def build(self, input_shape: tuple[int, ...]) -> None:
         self.window = self.window_over(input_shape)
         channels, M = input_shape[-1], self.depth_multiplier
-        depthwise_makers = (self.depthwise_initializer, True, self.depthwise_regularizer)
-        pointwise_makers = (self.pointwise_initializer, True, self.pointwise_regularizer)
         self.depthwise_kernel = self.add_weight(
-            "depthwise_kernel", (*self.kernel_size, channels, M), *depthwise_makers
+            (*self.kernel_size, channels, M),
+            self.depthwise_initializer,
+            regularizer=self.depthwise_regularizer,
+            name="depthwise_kernel",
         )
         self.pointwise_kernel = self.add_weight(
-            "pointwise_kernel", (1, 1, channels * M, self.filters), *pointwise_makers
+            (1, 1, channels * M, self.filters),
+            self.pointwise_initializer,
+            regularizer=self.pointwise_regularizer,
+            name="pointwise_kernel",
         )
         self.bias = self.add_bias(self.filters)
 

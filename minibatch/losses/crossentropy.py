@@ -99,6 +99,11 @@ class BinaryCrossentropy(_Smoothed):
     Probabilities are kept in [1e-7, 1 - 1e-7], as in Keras. By the logits l = max(z, 0) - z y + log(1 + exp(-|z|)),
     which never overflows, and dl/dz = p - y.
 
+    Raises
+    ------
+    ValueError
+        From ``check``, for whole sets of targets: if one lies outside [0, 1]. Keras computes with any.
+
     Examples
     --------
     >>> import minibatch as mb
@@ -108,6 +113,7 @@ class BinaryCrossentropy(_Smoothed):
     """
 
     absorbs = "sigmoid"
+    limits = 0, 1
 
     def call(self, y_true: Array, y_pred: Array) -> Array:
         y = self._smooth(y_true, 2)
@@ -118,6 +124,11 @@ class BinaryCrossentropy(_Smoothed):
             each = -(y * np.log(p) + (1 - y) * np.log(1 - p))
         losses: Array = each.mean(axis=-1)
         return losses
+
+    def _range_hint(self, y: Array) -> str:
+        if (np.abs(y) == 1).all():
+            return " For targets of -1 and 1 use loss='hinge', or make them 0 and 1 by (y + 1) / 2."
+        return super()._range_hint(y) or " For other numbers use loss='mean_squared_error'."
 
     def both(
         self, y_true: Array, y_pred: Array, activated: Array | None = None, differentiate: bool = True

@@ -15,6 +15,9 @@ from minibatch.utils.serialization import Configurable
 
 REDUCTIONS = ("sum_over_batch_size", "mean", "sum", "mean_with_sample_weight", "none", None)
 
+#: What a target may lie outside the limits by: float32's rounding of a few operations.
+ROUNDING = 1e-5
+
 
 class Loss(Configurable):
     """A loss: ``call`` gives the values, ``gradient`` their derivatives, side by side.
@@ -49,6 +52,8 @@ class Loss(Configurable):
     #: The activation whose input ("logits") the loss can take in place of its output; see ``on_logits``.
     absorbs: str | None = None
     from_logits = False
+    #: The smallest and the largest number that a target may be; None if any number will do.
+    limits: tuple[float, float] | None = None
 
     def __init__(
         self,
@@ -114,6 +119,29 @@ class Loss(Configurable):
                 f"same; got y of shape {batch_of(y.shape[1:])}.{self._shape_hint(y, output_shape)}"
             )
         return y.astype(config.floatx(), copy=False)
+
+    def check(self, y: Array) -> None:
+        """Raise a ValueError if a target lies outside ``limits``; called once for a whole data set."""
+        if self.limits is None or not y.size:
+            return
+        low, high = self.limits[0] - ROUNDING, self.limits[1] + ROUNDING
+        if np.minimum.reduce(y, axis=None) >= low and np.maximum.reduce(y, axis=None) <= high:
+            return
+        wrong = np.argwhere((y < low) | (y > high))  # none, if it is a NaN that came here
+        if len(wrong):
+            row = int(wrong[0][0])
+            raise ValueError(
+                f"{self.name}: targets must lie between {self.limits[0]} and {self.limits[1]}; y[{row}] holds "
+                f"{y[tuple(wrong[0])]!s}.{self._range_hint(y)}"
+            )
+
+    def _range_hint(self, y: Array) -> str:
+        if y.shape[-1] == 1 and (y == np.round(y)).all() and (y >= 0).all():
+            return (
+                " These look like class numbers: two classes are 0 and 1; for more use "
+                "loss='sparse_categorical_crossentropy' and a softmax of one output for each."
+            )
+        return ""
 
     def _numbers(self, y: npt.ArrayLike) -> Array:
         array = np.asarray(y)

@@ -16,9 +16,12 @@ def signs(y_true: Array) -> Array:
 class Hinge(NamedLoss):
     """l = mean of max(1 - y_true y_pred, 0) over the last axis, y_true being -1 or 1.
 
-    The source is Cortes and Vapnik 1995. If all targets of a batch are 0 or 1 they are taken as -1 and 1. At the
-    margin itself the slope is that of the wrong side, as in Keras.
+    The source is Cortes and Vapnik 1995. If all targets of a batch are 0 or 1 they are taken as -1 and 1;
+    outside [-1, 1] they are an error (``check``). At the margin itself the slope is that of the wrong side, as in
+    Keras.
     """
+
+    limits = -1, 1
 
     def call(self, y_true: Array, y_pred: Array) -> Array:
         losses: Array = np.maximum(1 - signs(y_true) * y_pred, 0).mean(axis=-1)
@@ -35,6 +38,8 @@ class SquaredHinge(NamedLoss):
 
     The source is Rosasco et al. 2004, section 2.
     """
+
+    limits = -1, 1
 
     def call(self, y_true: Array, y_pred: Array) -> Array:
         losses: Array = (np.maximum(1 - signs(y_true) * y_pred, 0) ** 2).mean(axis=-1)

@@ -14,6 +14,10 @@ from minibatch.losses.loss import batch_of
 from minibatch.typing import Array
 
 _ONE_HOT = " These look like one-hot rows: use loss='categorical_crossentropy', or y.argmax(axis=-1)."
+_ONE_OUTPUT = (
+    " The model has a single output, which tells one class: with sigmoid and loss='binary_crossentropy' it tells "
+    "two; for more give it an output for each."
+)
 
 #: The reductions that, without sample weights, are the mean over the batch.
 _MEANS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
@@ -107,10 +111,9 @@ class SparseCategoricalCrossentropy(Crossentropy):
             wrong &= labels != self.ignore_class
         if wrong.any():
             row = int(np.argwhere(wrong)[0][0])
-            raise ValueError(
-                f"{self.name}: class numbers must lie in 0..{classes - 1}, since the model has {classes} outputs; "
-                f"y[{row}] is {given[row]!s}."
-            )
+            lie = f"lie in 0..{classes - 1}, since the model has {classes} outputs" if classes > 1 else "all be 0"
+            hint = "" if classes > 1 else _ONE_OUTPUT
+            raise ValueError(f"{self.name}: class numbers must {lie}; y[{row}] is {given[row]!s}.{hint}")
         return labels
 
     def mask(self, y_true: Array) -> Array | None:

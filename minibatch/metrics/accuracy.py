@@ -11,7 +11,7 @@ import numpy as np
 from minibatch import config
 from minibatch.losses.crossentropy import kind_of_targets
 from minibatch.losses.sparse import FLOATS, LABELS
-from minibatch.metrics.metric import paired, same_rank
+from minibatch.metrics.metric import paired
 from minibatch.metrics.reduction import COUNTS, MeanMetricWrapper
 from minibatch.typing import Array
 
@@ -21,7 +21,7 @@ SHORT = 32
 
 def accuracy(y_true: Any, y_pred: Any) -> Array:
     """Return 1 where a prediction is the target, 0 elsewhere."""
-    y, p = same_rank(np.asarray(y_true), np.asarray(y_pred))
+    y, p = paired("accuracy", np.asarray(y_true), np.asarray(y_pred))
     return _numbers(y == p)
 
 
@@ -44,7 +44,7 @@ def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Array:
 
 def _best_is_label(y_true: Any, y_pred: Any) -> Array:
     p = np.asarray(y_pred)
-    matches: Array = _labels(y_true, p) == p.argmax(axis=-1)
+    matches: Array = _labels("sparse_categorical_accuracy", y_true, p) == p.argmax(axis=-1)
     return matches[..., 0] if matches.ndim > 1 and matches.shape[-1] == 1 else matches
 
 
@@ -102,7 +102,7 @@ def sparse_top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5, from
     from_sorted_ids : bool, default False
     """
     p = np.asarray(y_pred)
-    labels = _labels(y_true, p)[..., None]
+    labels = _labels("sparse_top_k_categorical_accuracy", y_true, p)[..., None]
     if from_sorted_ids:
         return _numbers((p[..., :k] == labels).any(axis=-1))
     labels = labels.astype(np.intp)
@@ -117,15 +117,24 @@ def _rows(name: str, y_true: Any, y_pred: Any) -> tuple[Array, Array]:
     if y.shape != p.shape:
         raise ValueError(
             f"{name} compares rows of the same shape; got targets of shape {y.shape} and predictions of shape "
-            f"{p.shape}. For class numbers use 'sparse_{name}', or 'accuracy', which looks at the shapes."
+            f"{p.shape}. For class numbers use 'sparse_{name}'"
+            + (", or 'accuracy', which looks at the shapes." if name == "categorical_accuracy" else ".")
         )
     return y, p
 
 
-def _labels(y_true: Any, y_pred: Array) -> Array:
+def _labels(name: str, y_true: Any, y_pred: Array) -> Array:
     """Return class numbers of the shape of y_pred without its last axis, from those or from a column of them."""
     y = np.asarray(y_true)
-    return y[..., 0] if y.ndim == y_pred.ndim and y.shape[-1] == 1 else y
+    labels: Array = y[..., 0] if y.ndim == y_pred.ndim and y.shape[-1] == 1 else y
+    if labels.shape != y_pred.shape[:-1]:
+        other = name.removeprefix("sparse_")
+        raise ValueError(
+            f"{name} takes a class number for each row of predictions; got targets of shape {y.shape} and "
+            f"predictions of shape {y_pred.shape}. For one-hot rows use {other!r}"
+            + (", or 'accuracy', which looks at the shapes." if other == "categorical_accuracy" else ".")
+        )
+    return labels
 
 
 def _numbers(matches: Array) -> Array:

@@ -109,6 +109,7 @@ class AUC(Metric):
             sample_weight=sample_weight,
             label_weights=None if self.multi_label else self.label_weights,
             by_label=self.multi_label,
+            name=self.name,
         )
         self.true_positives = self.true_positives + tp
         self.false_positives = self.false_positives + fp

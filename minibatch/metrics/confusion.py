@@ -25,6 +25,7 @@ def confusion_counts(
     sample_weight: Any = None,
     label_weights: Any = None,
     by_label: bool = False,
+    name: str = "a metric of thresholds",
 ) -> tuple[Array, Array, Array, Array]:
     """Return (true positives, false positives, true negatives, false negatives), weighted, for each threshold.
 
@@ -42,13 +43,15 @@ def confusion_counts(
         A weight for each entry of the last axis.
     by_label : bool, default False
         Count each entry of the last axis for itself.
+    name : str
+        Whose counts they are, for messages.
 
     Returns
     -------
     tuple of ndarray
         Four, of shape (T,), or (T, L) with ``by_label``.
     """
-    y, p = paired("a metric of thresholds", np.asarray(y_true), np.asarray(y_pred, config.floatx()))
+    y, p = paired(name, np.asarray(y_true), np.asarray(y_pred, config.floatx()))
     p = np.where(np.isnan(p), -np.inf, p)
     w: Array = np.ones(())
     if sample_weight is not None:
@@ -136,6 +139,7 @@ class ConfusionMetric(Metric):
             top_k=self.top_k,
             class_id=self.class_id,
             sample_weight=sample_weight,
+            name=self.name,
         )
         self.true_positives += tp
         self.false_positives += fp

@@ -69,7 +69,7 @@ class FBetaScore(Metric):
         if y.ndim != 2 or y.shape != p.shape:
             raise ValueError(
                 f"{self.name}: targets and predictions must both have shape (N, classes); got {y.shape} and "
-                f"{p.shape}."
+                f"{p.shape}. Class numbers become rows by minibatch.utils.to_categorical."
             )
         if self.threshold is None:
             # A row of zeros has no largest.

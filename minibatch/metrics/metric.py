@@ -7,14 +7,29 @@ from typing import Any, Literal
 
 import numpy as np
 
-from minibatch import config
+from minibatch import config, initializers
 from minibatch.losses.loss import check_dtype
+from minibatch.metrics.variable import Variable
 from minibatch.typing import Array
 from minibatch.utils.names import snake_case, unique_name
 from minibatch.utils.serialization import Configurable
 
 
-class Metric(Configurable):
+class _Begun(type):
+    """Begins a metric's state when it is made, at the latest."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        metric = super().__call__(*args, **kwargs)
+        if "_variables" not in vars(metric):
+            raise TypeError(f"{cls.__name__}.__init__ must call super().__init__().")
+        if metric._state is None:
+            metric._begin()
+        if cls.reset_state is Metric.reset_state and not (metric._variables or metric._inner):  # type: ignore[attr-defined]  # cls is a Metric
+            raise TypeError(f"{cls.__name__} must define reset_state(), or make its state by add_weight().")
+        return metric
+
+
+class Metric(Configurable, metaclass=_Begun):
     """A number gathered over batches: ``update_state`` for each, ``result`` at any time, ``reset_state``.
 
     Parameters
@@ -27,8 +42,9 @@ class Metric(Configurable):
 
     Examples
     --------
-    A metric of your own defines the three. What ``reset_state`` sets is its state; it is called by
-    ``super().__init__``, so set what it needs before that.
+    A metric of your own defines the three. What ``reset_state`` sets is its state; it is called when the metric is
+    made. Or, as in Keras, its state is what ``add_weight`` returned, which ``reset_state`` sets to 0 by itself
+    (see ``Variable``).
 
     >>> import minibatch as mb
     >>> import numpy as np
@@ -49,9 +65,67 @@ class Metric(Configurable):
     def __init__(self, dtype: str | None = None, name: str | None = None) -> None:
         check_dtype(self, dtype)
         self.name = name or unique_name(snake_case(type(self).__name__))
-        settings = set(vars(self))
-        self.reset_state()
-        self._state = tuple(key for key in vars(self) if key not in settings)
+        self._variables: list[Variable] = []
+        self._state: tuple[str, ...] | None = None
+        try:
+            self._begin()
+        except AttributeError as error:
+            # What reset_state speaks of may follow super().__init__, as in Keras: then the state begins after it.
+            if error.obj is not self:
+                raise
+
+    def _begin(self) -> None:
+        before = dict(vars(self))
+        try:
+            self.reset_state()
+        except AttributeError:
+            self.__dict__ = before
+            raise
+        self._state = tuple(key for key in vars(self) if key not in before)
+
+    @property
+    def _inner(self) -> dict[str, Metric]:
+        return {key: value for key, value in vars(self).items() if isinstance(value, Metric)}
+
+    def add_weight(
+        self,
+        shape: tuple[int, ...] = (),
+        initializer: Any = None,
+        dtype: str | None = None,
+        name: str | None = None,
+    ) -> Variable:
+        """Return a new variable, of zeros by default: a part of the metric's state.
+
+        Parameters
+        ----------
+        shape : tuple of int
+        initializer : str or Initializer, optional
+        dtype : str, optional
+            By default float64.
+        name : str, optional
+            For Keras's sake.
+        """
+        if "_variables" not in vars(self):
+            raise TypeError(f"{type(self).__name__}.__init__ must call super().__init__() before add_weight().")
+        numbers = initializers.get(initializer or "zeros")(shape)
+        self._variables.append(np.array(numbers, dtype or np.float64).view(Variable))
+        return self._variables[-1]
+
+    def add_variable(
+        self,
+        shape: tuple[int, ...],
+        initializer: Any,
+        dtype: str | None = None,
+        aggregation: str = "sum",
+        name: str | None = None,
+    ) -> Variable:
+        """Return what ``add_weight`` does; ``aggregation`` is for several machines, and without effect."""
+        return self.add_weight(shape, initializer, dtype, name)
+
+    @property
+    def variables(self) -> list[Variable]:
+        """The variables of the metric, and of the metrics inside it."""
+        return [*self._variables, *(v for metric in self._inner.values() for v in metric.variables)]
 
     @property
     def dtype(self) -> str:
@@ -71,8 +145,11 @@ class Metric(Configurable):
         raise TypeError(f"{type(self).__name__} must define result().")
 
     def reset_state(self) -> None:
-        """Forget all batches."""
-        raise TypeError(f"{type(self).__name__} must define reset_state().")
+        """Forget all batches: by default, set the variables to 0, and reset the metrics inside this one."""
+        for variable in self._variables:
+            variable.assign(0)
+        for metric in self._inner.values():
+            metric.reset_state()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Take in a batch, and return the number so far."""
@@ -81,7 +158,9 @@ class Metric(Configurable):
 
     def state_dict(self) -> dict[str, Any]:
         """Return a copy of what was gathered so far, for a checkpoint."""
-        return {key: copy.deepcopy(getattr(self, key)) for key in self._state}
+        own = {key: copy.deepcopy(getattr(self, key)) for key in self._state or ()}
+        inner = {key: metric.state_dict() for key, metric in self._inner.items()}
+        return own | inner | ({"_variables": [np.array(v) for v in self._variables]} if self._variables else {})
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from what ``state_dict`` returned.
@@ -91,10 +170,17 @@ class Metric(Configurable):
         ValueError
             If it is not the state of such a metric.
         """
-        if set(state) != set(self._state):
-            raise ValueError(f"metric {self.name!r} has the state {sorted(self._state)}; got {sorted(state)}.")
+        mine, inner = self.state_dict(), self._inner
+        if set(state) != set(mine):
+            raise ValueError(f"metric {self.name!r} has the state {sorted(mine)}; got {sorted(state)}.")
         for key, value in state.items():
-            setattr(self, key, copy.deepcopy(value))
+            if key == "_variables":
+                for variable, numbers in zip(self._variables, value, strict=True):
+                    variable.assign(numbers)
+            elif key in inner:
+                inner[key].load_state_dict(value)
+            else:
+                setattr(self, key, copy.deepcopy(value))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}>"
@@ -122,7 +208,7 @@ def paired(what: str, y_true: Array, y_pred: Array) -> tuple[Array, Array]:
         If they do not pair up.
     """
     y, p = same_rank(y_true, y_pred)
-    if y.shape != p.shape and not _stretches(y.shape, p.shape):
+    if y.shape != p.shape and not (y.ndim == p.ndim and _stretches(y.shape, p.shape)):
         raise ValueError(
             f"{what} compares numbers in pairs; got targets of shape {y_true.shape} and predictions of shape "
             f"{y_pred.shape}. Class numbers become rows by minibatch.utils.to_categorical."

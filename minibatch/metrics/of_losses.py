@@ -8,7 +8,7 @@ import numpy as np
 
 from minibatch import config, losses
 from minibatch.losses import Loss
-from minibatch.metrics.metric import same_rank
+from minibatch.metrics.metric import paired
 from minibatch.metrics.reduction import Average
 from minibatch.utils.names import snake_case
 
@@ -57,7 +57,7 @@ class RootMeanSquaredError(Average):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in a batch."""
-        y, p = same_rank(np.asarray(y_true, config.floatx()), np.asarray(y_pred, config.floatx()))
+        y, p = paired(self.name, np.asarray(y_true, config.floatx()), np.asarray(y_pred, config.floatx()))
         self.add((p - y) ** 2, sample_weight)
 
     def result(self) -> float:

@@ -188,7 +188,6 @@ class MeanMetricWrapper(Average):
 
 
 def wrapped(fn: Callable[..., Any]) -> MeanMetricWrapper:
-    """Return a user's function as a metric, under the function's name, as Keras's ``compile`` takes it."""
-    return MeanMetricWrapper(
-        fn, getattr(fn, "name", None) or snake_case(getattr(fn, "__name__", type(fn).__name__))
-    )
+    """Return a user's function as a metric, under its name (or "lambda"), as Keras's ``compile`` takes it."""
+    name = getattr(fn, "__name__", type(fn).__name__).strip("<>")
+    return MeanMetricWrapper(fn, getattr(fn, "name", None) or snake_case(name))

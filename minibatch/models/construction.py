@@ -7,7 +7,7 @@ from typing import Any
 
 from minibatch import config as settings
 from minibatch import layers as layers_room
-from minibatch.layers import Layer
+from minibatch.layers import InputLayer, Layer
 from minibatch.layers.not_here import NOT_HERE
 from minibatch.layers.symbol import Symbol
 from minibatch.models.graph import Graph
@@ -58,10 +58,7 @@ def graph_config(graph: Graph, input_shapes: Sequence[tuple[int, ...]]) -> Confi
         ]
         calls.append({"args": [tensors] if visit.takes_list else tensors, "kwargs": {}})
         shapes[visit.target] = batch_shapes(visit.layer.output_shape)
-    entries = [
-        {**input_config(name, shapes[place]), "name": name, "inbound_nodes": []}
-        for place, name in zip(graph.inputs, graph.input_names, strict=True)
-    ]
+    entries = [{**input_config(layer), "name": layer.name, "inbound_nodes": []} for layer in graph.input_layers]
     entries += [
         {**layer_config(layer), "name": layer.name, "inbound_nodes": calls} for layer, calls in nodes.items()
     ]
@@ -89,7 +86,7 @@ def symbols_from_config(
     for entry in config["layers"]:
         name = entry.get("name") or entry["config"]["name"]
         if entry.get("class_name") == "InputLayer":
-            values[name, 0] = input_from_config(entry)
+            values[name, 0] = InputLayer.from_config(entry["config"]).output
             continue
         layer = layer_from_config(entry, custom_objects)
         waiting += [(name, layer, k, node) for k, node in enumerate(entry.get("inbound_nodes", []))]
@@ -124,6 +121,11 @@ def layer_from_config(entry: Mapping[str, Any], custom_objects: Mapping[str, Any
     if cls is None:
         cls = getattr(layers_room, name, None) if name in layers_room.__all__ else None
         if not (isinstance(cls, type) and issubclass(cls, Layer)):
+            if name in ("Sequential", "Functional", "Model"):
+                raise ValueError(
+                    f"the model has a {name} model as a layer, which is not here: save one that has the layers "
+                    "themselves, Sequential([*inner.layers, ...])."
+                )
             explained = NOT_HERE.explain(name)
             if explained:
                 raise ValueError(f"the model has a layer of class {name!r}. {explained}")
@@ -143,17 +145,6 @@ def layer_from_config(entry: Mapping[str, Any], custom_objects: Mapping[str, Any
     return layer
 
 
-def input_from_config(entry: Mapping[str, Any]) -> Symbol:
-    """Return the symbol of an input that Keras wrote."""
-    config = entry["config"]
-    shape = config.get("batch_shape") or config.get("batch_input_shape")
-    if not shape or any(extent is None for extent in shape[1:]):
-        raise ValueError(
-            f"the input {config.get('name')!r} has shape {shape}; all but the batch axis must be known."
-        )
-    return Symbol((None, *(int(extent) for extent in shape[1:])), name=config.get("name"))
-
-
 def _arguments(node: Any) -> list[Any]:
     if not isinstance(node, Mapping) or not node.get("args"):
         raise ValueError("a call without inputs, or in the format of Keras 2, cannot be read.")
@@ -170,16 +161,9 @@ def _triples(ends: Any) -> list[Any]:
     return [ends] if ends and not isinstance(ends[0], list) else list(ends)
 
 
-def input_config(name: str, shape: Any) -> Config:
-    """Return an input as Keras writes it; ``shape`` is that of a batch."""
-    config = {
-        "batch_shape": shape,
-        "dtype": settings.floatx(),
-        "sparse": False,
-        "ragged": False,
-        "name": name,
-        "optional": False,
-    }
+def input_config(layer: InputLayer) -> Config:
+    """Return an input as Keras writes it."""
+    config = layer.get_config()
     return {"module": "keras.layers", "class_name": "InputLayer", "config": config, "registered_name": None}
 
 

@@ -9,12 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from minibatch.batching.sources import on_disk
 from minibatch.typing import Array
 from minibatch.utils.names import near_misses
 
 
 def entries(what: str, given: Any, names: Sequence[str]) -> list[Any]:
     """Return one entry for each name: from a list or tuple in their order, a dict, or the only one.
+
+    What makes an array of itself (a frame, a tensor) is asked for it here, and nowhere else.
 
     Parameters
     ----------
@@ -36,18 +39,25 @@ def entries(what: str, given: Any, names: Sequence[str]) -> list[Any]:
                 f"{what} must hold {', '.join(map(repr, names))}; got {', '.join(map(repr, given))}."
                 + (near_misses(str(unknown[0]), names) if unknown else "")
             )
-        return [given[name] for name in names]
+        return [settled(given[name]) for name in names]
     if len(names) == 1:
         # A list of one array is that array; a list of numbers is an array itself.
-        alone = isinstance(given, list | tuple) and len(given) == 1 and isinstance(given[0], np.ndarray)
-        return [given[0] if alone and np.ndim(given[0]) else given]
+        alone = isinstance(given, list | tuple) and len(given) == 1 and hasattr(given[0], "__array__")
+        return [settled(given[0] if alone and np.ndim(given[0]) else given)]
     if not isinstance(given, list | tuple) or len(given) != len(names):
         raise ValueError(
             f"{what}: the model has {len(names)} ({', '.join(names)}), so a list of {len(names)} arrays or a dict "
             f"is expected; got {type(given).__name__}"
             + (f" of {len(given)}." if hasattr(given, "__len__") else ".")
         )
-    return list(given)
+    return [settled(entry) for entry in given]
+
+
+def settled(entry: Any) -> Any:
+    """Return what makes an array of itself as that array; anything else, and what lies on disk, as it is."""
+    if isinstance(entry, np.ndarray) or not hasattr(entry, "__array__") or on_disk(entry):
+        return entry
+    return np.asanyarray(entry)
 
 
 def check_samples(x: Any, sample_shape: tuple[int, ...], what: str = "x") -> Array:
@@ -87,8 +97,7 @@ def as_array(x: Any, what: str) -> Array:
     ValueError
         If x is no array, such as rows of several lengths.
     """
-    on_disk = all(hasattr(x, name) for name in ("shape", "dtype", "__getitem__")) and not hasattr(x, "iloc")
-    if on_disk and not isinstance(x, np.ndarray | np.generic):
+    if hasattr(x, "shape") and hasattr(x, "dtype") and on_disk(x):
         return x  # type: ignore[no-any-return]  # not an ndarray, but read like one, a batch at a time
     if isinstance(x, np.ma.MaskedArray):
         raise ValueError(f"{what} is a masked array; what is masked would be trained on. Fill it or leave it out.")
@@ -210,7 +219,7 @@ def split(x: Any, y: Any, sample_weight: Any, fraction: float) -> tuple[Any, Any
 
 def _is_nested(value: Any) -> bool:
     """Return whether a list holds arrays, rather than being one."""
-    return isinstance(value, list | tuple) and bool(value) and all(isinstance(part, np.ndarray) for part in value)
+    return isinstance(value, list | tuple) and bool(value) and all(getattr(part, "ndim", 0) for part in value)
 
 
 def _leaves(value: Any) -> list[Any]:

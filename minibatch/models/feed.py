@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
@@ -27,6 +28,11 @@ class Batch(NamedTuple):
         )
 
 
+_ONCE = "A generator can be run through once only: let it yield for ever, or hand over what can be iterated again."
+#: Of an epoch, or a validation, without a batch.
+NOTHING = f"The data gave no batch for this epoch. {_ONCE}"
+
+
 class Feed:
     """Passes over data, cut into epochs.
 
@@ -41,13 +47,15 @@ class Feed:
     steps_per_epoch : int, optional
         By default a pass is an epoch. Otherwise an epoch takes so many batches on from where the last one stopped;
         where a pass ends short of that, so does the epoch, with a warning, and the next begins a new pass (Keras's
-        rule).
+        rule); or there is no next, if there is a single pass.
     may_be_empty : bool
         Whether an epoch without a batch is no mistake: where batches are carried over from epoch to epoch.
     batches : Batches, optional
         What the passes are over, if it is that: then the feed can be put back to where it was.
     source : PyDataset, optional
         What the passes are over, if it is that: it is told where an epoch begins and ends.
+    once : bool, default False
+        Whether there is a single pass, as over a generator.
     """
 
     def __init__(
@@ -59,6 +67,7 @@ class Feed:
         may_be_empty: bool = False,
         batches: Batches | None = None,
         source: PyDataset | None = None,
+        once: bool = False,
     ) -> None:
         self.run = run
         self.length = length
@@ -67,6 +76,8 @@ class Feed:
         self.may_be_empty = may_be_empty
         self.batches = batches
         self.source = source
+        self.once = once
+        self._dry = False
         self._pass: Iterator[Any] | None = None
         self._seen = 0
         self._resized = False
@@ -96,7 +107,7 @@ class Feed:
             self.source.on_epoch_end()
 
     def _epoch(self, start: int) -> Iterator[Batch]:
-        if self._pass is None or (self.steps_per_epoch is None and not start):
+        if self._pass is None or (self.steps_per_epoch is None and not start and not self.once):
             if self._resized and self.batches is not None:
                 self.length = len(self.batches)
             self._pass, self._seen = iter(self.run()), 0
@@ -113,18 +124,34 @@ class Feed:
             self._pass = None
             self.length = self.length or step
             if step == 0 and not self.may_be_empty:
-                raise ValueError(
-                    "The data gave no batch for this epoch. A generator can be run through once only: give "
-                    "steps_per_epoch, let it yield for ever, or hand over something that can be iterated again."
-                )
+                raise ValueError(NOTHING)
             if self.steps_per_epoch is not None:
+                self._dry = self.once
                 warnings.warn(
                     f"The data ran out after {step} of the {self.steps_per_epoch} steps of this epoch; training "
-                    "goes on with the next.",
+                    + (f"ends with it. {_ONCE}" if self.once else "goes on with the next."),
                     stacklevel=3,
                 )
         if self._seen == self.length:
             self._pass = None
+
+    def goes_on(self) -> bool:
+        """Return whether there is a batch for another epoch, after the first.
+
+        Warns
+        -----
+        UserWarning
+            If there is none, unless the epoch before has warned of that.
+        """
+        if not self.once or self._dry:
+            return not self._dry
+        rest = iter(self.run())
+        for first in rest:
+            # What had to be taken to find that out comes first.
+            self._pass = itertools.chain((first,), rest)
+            return True
+        warnings.warn(f"The data ran out; training ends here. {_ONCE}", stacklevel=3)
+        return False
 
     def blocks(self, rows: int = 0) -> Iterator[tuple[Batch, list[slice]]]:
         """Yield the batches of an epoch together, about so many rows at a time, and where in them each batch lies.

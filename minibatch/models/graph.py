@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from minibatch.layers import ActivatedLayer, Layer
+from minibatch.layers import ActivatedLayer, InputLayer, Layer
 from minibatch.layers.symbol import Symbol
 from minibatch.models.opening import Opening, is_own
 
@@ -60,6 +60,10 @@ class Graph:
     input_names, output_names : tuple of str
     size : int
         How many values there are.
+    input_layers : tuple of InputLayer
+        Of the inputs; none where the shape of a chain's input is not known yet.
+    listed : tuple of Layer
+        What a model calls its layers: a graph's inputs are among them, a chain's is not, as in Keras.
     """
 
     visits: tuple[Visit, ...]
@@ -68,16 +72,13 @@ class Graph:
     input_names: tuple[str, ...]
     output_names: tuple[str, ...]
     size: int
+    input_layers: tuple[InputLayer, ...] = ()
+    listed: tuple[Layer, ...] = ()
 
     @cached_property
     def layers_once(self) -> tuple[Layer, ...]:
         """The layers, each once, in the order of their first visit."""
         return tuple(dict.fromkeys(visit.layer for visit in self.visits))
-
-    @property
-    def layers(self) -> list[Layer]:
-        """The same, as a list that the caller may change."""
-        return list(self.layers_once)
 
     @cached_property
     def behind_weights(self) -> frozenset[int]:
@@ -144,55 +145,64 @@ class Graph:
         return given
 
     @classmethod
-    def chain(cls, layers: Sequence[Layer]) -> Graph:
+    def chain(cls, layers: Sequence[Layer], first: InputLayer | None = None) -> Graph:
         """Return the graph of layers that follow one another: value i goes into layer i, i + 1 comes out."""
         visits = tuple(Visit(layer, (i,), i + 1) for i, layer in enumerate(layers))
-        last = layers[-1].name if layers else "input"
-        return cls(visits, (0,), (len(layers),), ("input",), (last,), len(layers) + 1)
+        last, into = layers[-1].name if layers else "input", () if first is None else (first,)
+        return cls(visits, (0,), (len(layers),), ("input",), (last,), len(layers) + 1, into, tuple(layers))
 
     @classmethod
     def between(cls, inputs: Sequence[Symbol], outputs: Sequence[Symbol]) -> Graph:
         """Return the graph that leads from some symbols to others.
 
         Layers farthest from the outputs come first and, at one distance, in the order in which a walk from the
-        outputs meets them: Keras's order, so that weights line up.
+        outputs meets them: Keras's order, so that weights line up. A symbol in mid-graph may be an input, too; it
+        gets an ``InputLayer``.
 
         Raises
         ------
         ValueError
             If an output depends on an ``Input`` that is not among the inputs, or two layers share a name.
         """
-        known = set(inputs)
+        begins = {s: s.layer if isinstance(s.layer, InputLayer) else InputLayer(s.shape[1:]) for s in inputs}
         met: dict[Symbol, int] = {}
-        depth: dict[Symbol, int] = {}
+        walked: list[Symbol] = []
 
-        def walk(symbol: Symbol, distance: int) -> None:
-            met.setdefault(symbol, len(met))
-            if depth.get(symbol, -1) >= distance:
+        def walk(symbol: Symbol) -> None:
+            if symbol in met:
                 return
-            depth[symbol] = distance
-            if symbol in known:
-                return
-            if symbol.layer is None:
+            met[symbol] = len(met)
+            if symbol.is_input and symbol not in begins:
                 raise ValueError(
                     f"the input {symbol.name!r} leads to the model's outputs but is not among its inputs; those "
                     f"are {', '.join(s.name for s in inputs)}."
                 )
-            for source in symbol.inputs:
-                walk(source, distance + 1)
+            for source in () if symbol in begins else symbol.inputs:
+                walk(source)
+            walked.append(symbol)
 
         for output in outputs:
-            walk(output, 0)
-        # All uses of one layer count as its deepest, so that its weights come where Keras puts them; the order of
-        # the visits themselves is by the symbols' own depth.
-        computed = sorted((s for s in depth if s not in known), key=lambda s: (-depth[s], met[s]))
+            walk(output)
+        # As in Keras: a layer is as deep as its deepest use, and what a use takes is deeper than the layer so far.
+        depth: dict[Symbol, int] = {}
+        of_layer: dict[Layer, int] = {}
+        for symbol in reversed(walked):
+            layer = begins.get(symbol, symbol.layer)
+            depth[symbol] = of_layer[layer] = max(depth.get(symbol, 0), of_layer.get(layer, 0))
+            for source in () if symbol in begins else symbol.inputs:
+                depth[source] = max(depth.get(source, 0), depth[symbol] + 1)
+        computed = sorted((s for s in walked if s not in begins), key=lambda s: (-depth[s], met[s]))
         place = {symbol: i for i, symbol in enumerate([*inputs, *computed])}
         visits = tuple(
-            Visit(s.layer, tuple(place[source] for source in s.inputs), place[s], s.takes_list)
-            for s in computed
-            if s.layer is not None
+            Visit(s.layer, tuple(place[source] for source in s.inputs), place[s], s.takes_list) for s in computed
         )
-        names = [layer.name for layer in dict.fromkeys(visit.layer for visit in visits)]
+        # An input that leads nowhere stands before all that is no distance away.
+        order: dict[Layer, tuple[int, int]] = dict.fromkeys(begins.values(), (0, -1))
+        for symbol in reversed(met):
+            layer = begins.get(symbol, symbol.layer)
+            order[layer] = (-of_layer[layer], met[symbol])
+        listed = tuple(sorted(order, key=lambda layer: order[layer]))
+        names = [layer.name for layer in listed]
         twice = [name for name in names if names.count(name) > 1]
         if twice:
             raise ValueError(f"two layers are named {twice[0]!r}; names must differ.")
@@ -200,9 +210,11 @@ class Graph:
             visits,
             tuple(place[s] for s in inputs),
             tuple(place[s] for s in outputs),
-            tuple(s.name for s in inputs),
+            tuple(begins[s].name for s in inputs),
             tuple(s.name for s in outputs),
             len(place),
+            tuple(begins[s] for s in inputs),
+            listed,
         )
 
 

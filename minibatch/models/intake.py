@@ -11,7 +11,7 @@ import numpy as np
 from minibatch.batching import INFINITE_CARDINALITY, Batches, Dataset, total_steps
 from minibatch.models import data
 from minibatch.models.arguments import check_count
-from minibatch.models.feed import Batch, Feed
+from minibatch.models.feed import NOTHING, Batch, Feed
 from minibatch.typing import Array
 from minibatch.utils.py_dataset import PyDataset, passes
 
@@ -73,7 +73,9 @@ class Intake:
         """Check the inputs, and return them in batches: for prediction."""
         if _makes_batches(x):
             feed = self._stream(_Epoch(x) if isinstance(x, Batches) else x, None, None, batch_size, steps, None)
-            feed.convert = lambda raw: Batch(self.checked_inputs(_parts(raw)[0]), [], [])
+            # A list is several inputs where it comes from Batches, which were handed such a list.
+            parts = _parts if isinstance(x, Batches) else _unpacked
+            feed.convert = lambda raw: Batch(self.checked_inputs(parts(raw)[0]), [], [])
             return feed
         return self._cut(
             self.checked_inputs(x), lambda arrays: Batch(list(arrays), [], []), batch_size, False, steps
@@ -146,7 +148,7 @@ class Intake:
             return self._of_batches(batches, steps, class_weight, epochs)
 
         def convert(raw: Any) -> Batch:
-            x, y, weight = _parts(raw)
+            x, y, weight = _unpacked(raw)
             if y is not None and not isinstance(y, list | tuple | Mapping) and np.ndim(y) == 0:
                 raise ValueError(
                     f"the {type(batches).__name__} gave a single sample, not a batch: its y is {y!r}. A Dataset is "
@@ -165,7 +167,7 @@ class Intake:
             return Feed(passes(batches, shuffle), length, convert, steps, source=batches)
         if hasattr(batches, "__getitem__") and not hasattr(batches, "__iter__"):
             return Feed(lambda: (batches[i] for i in range(length or 0)), length, convert, steps)
-        return Feed(lambda: batches, length, convert, steps)
+        return Feed(lambda: batches, length, convert, steps, once=isinstance(batches, Iterator))
 
     def _of_batches(self, batches: Batches, steps: int | None, class_weight: Any, epochs: int) -> Feed:
         """Return the feed of ``Batches``: their data are checked as a whole, once, not batch by batch."""
@@ -205,7 +207,7 @@ class Intake:
         targets = data.entries(f"{what}y", y, graph.output_names)
         first = data.entries(f"{what}x", x, graph.input_names)
         data.check_same_length(_named(f"{what}x", first) | _named(f"{what}y", targets))
-        inputs = self.checked_inputs(x, what)
+        inputs = self._checked(first, what)
         targets = objective.targets(targets)
         for name, target in _named(f"{what}y", targets).items():
             data.warn_if_not_finite(target, name)
@@ -228,8 +230,10 @@ class Intake:
         """Return the inputs as arrays that fit the model."""
         if x is None:
             raise ValueError(f"{what}x is missing.")
+        return self._checked(data.entries(f"{what}x", x, self.model.graph.input_names), what)
+
+    def _checked(self, given: list[Any], what: str) -> list[Array]:
         model = self.model
-        given = data.entries(f"{what}x", x, model.graph.input_names)
         if model.built:
             model.gather()  # another model may have taken weights that the two share into its own vector
         if not model.built:
@@ -267,8 +271,15 @@ def _parts(raw: Any) -> tuple[Any, Any, Any]:
     """Return (x, y, sample_weight) of a raw batch."""
     if not isinstance(raw, tuple):
         return raw, None, None
-    x, y, weight, *_ = (*raw, None, None, None)
+    if not 1 <= len(raw) <= 3:
+        raise ValueError(f"a batch is x, (x, y) or (x, y, sample_weight); got {len(raw)} parts.")
+    x, y, weight = (*raw, None, None)[:3]
     return x, y, weight
+
+
+def _unpacked(raw: Any) -> tuple[Any, Any, Any]:
+    """Return ``_parts``, of a list as of a tuple: Keras's rule, and what PyTorch's DataLoader gives."""
+    return _parts(tuple(raw) if isinstance(raw, list) else raw)
 
 
 def _named(name: str, entries: Sequence[Any]) -> dict[str, Any]:
@@ -305,4 +316,9 @@ class _Cut(Feed):
 
     def _epoch(self, start: int) -> Iterator[Batch]:
         """Return the first batches of a new pass, from ``start`` on."""
-        yield from map(self.convert, itertools.islice(self.run(), self._limit - start))
+        empty = True
+        for raw in itertools.islice(self.run(), self._limit - start):
+            empty = False
+            yield self.convert(raw)
+        if empty:
+            raise ValueError(NOTHING)

@@ -10,13 +10,14 @@ from minibatch.blas import one_blas_thread
 from minibatch.callbacks import History
 from minibatch.layers import Layer
 from minibatch.layers.layer import Cache
+from minibatch.layers.symbol import one_or_all
 from minibatch.models import arguments
 from minibatch.models.feed import Batch
 from minibatch.models.graph import Graph
 from minibatch.models.intake import Intake
 from minibatch.models.network import Network
 from minibatch.models.objective import Objective
-from minibatch.models.parameters import Parameters
+from minibatch.models.parameters import Division, Parameters
 from minibatch.models.watcher import Watcher
 from minibatch.typing import Array
 
@@ -33,7 +34,7 @@ class Learner(Network):
     def __init__(self, graph: Graph, name: str | None = None) -> None:
         super().__init__(graph, name)
         self._objective: Objective | None = None
-        self._active: tuple[Parameters, dict[Any, slice]] | None = None
+        self._division: Division | None = None
         self.history: History | None = None
         #: Shown every step; see ``Watcher``. Callbacks put themselves there, and take themselves away.
         self.watchers: list[Watcher] = []
@@ -81,7 +82,7 @@ class Learner(Network):
         objective = Objective(self, loss, loss_weights, metrics, weighted_metrics)
         self.optimizer = optimizers.get(optimizer)
         self._objective = objective
-        self._active = None
+        self._division = None
         #: As they were given, for the files.
         self.compile_arguments = {
             "loss": loss,
@@ -116,18 +117,22 @@ class Learner(Network):
 
     @property
     def metrics_names(self) -> list[str]:
-        """The names of what ``evaluate`` returns, in its order."""
-        return list(self.objective.results())
+        """Keras's words: "loss", "compile_metrics" for all that ``compile`` was handed, and each output's loss.
+
+        The numbers by their own names are what ``evaluate(..., return_dict=True)`` returns.
+        """
+        return self.objective.names
 
     def train_step(self, batch: Batch) -> float:
         """Forward, loss, backward, update: one step. Return the loss of the batch, from before the update."""
+        self._division = division = self.division()
         outputs, caches = self.forward(self._cast(batch.inputs), training=True)
         watch = self._show if self.watchers else None
         loss, each = self.objective.differentiate(batch.targets, outputs, caches, batch.weights, watch)
         for watcher in self.watchers:
             watcher.differentiated(batch, outputs, caches, loss)
-        parameters = self.parameters
-        self.optimizer.apply(parameters.gradient, parameters.theta, self.active_slices())
+        parameters = division.parameters
+        self.optimizer.apply(parameters.gradient, parameters.theta, division.active)
         self.objective.update(loss, each, batch.targets, outputs, batch.weights)
         return loss
 
@@ -135,13 +140,19 @@ class Learner(Network):
         for watcher in self.watchers:
             watcher.visit(layer, dy, cache)
 
-    def active_slices(self) -> dict[Any, slice]:
-        """Return where the weights lie that training moves: those of layers that were not frozen when compiled."""
-        parameters = self.parameters
-        if self._active is None or self._active[0] is not parameters:
-            trainable = set(self.trainable_weights)
-            self._active = parameters, {w: place for w, place in parameters.slices.items() if w in trainable}
-        return self._active[1]
+    def division(self) -> Division:
+        """Return which of the parameters training moves, as the first step since ``compile`` found them.
+
+        Not as the layers' flags are now: one that is set between two steps would take the gradient of a layer away,
+        while its momentum moves it on.
+        """
+        settled = self._division
+        if settled is not None and settled.parameters is self._parameters and settled.made == Parameters.made:
+            return settled
+        self.gather()  # another model of some of the layers may have taken their weights into its own vector
+        if settled is None:
+            return super().division()
+        return Division.of(self.parameters, {*settled.active, *self.trainable_weights} - settled.still.keys())
 
     def test_step(self, batch: Batch) -> float:
         """Forward and loss. Return the loss of the batch."""
@@ -213,7 +224,7 @@ class Learner(Network):
     def predict_on_batch(self, x: Any) -> Any:
         """Return the outputs for this batch, in inference mode."""
         with one_blas_thread():
-            return self._alone(self.infer(self._cast(Intake(self).checked_inputs(x))))
+            return one_or_all(self.infer(self._cast(Intake(self).checked_inputs(x))))
 
     def reset_metrics(self) -> None:
         """Start the running loss and metrics again."""
@@ -229,9 +240,6 @@ class Learner(Network):
         """
         return Intake(self).batch(x, y, sample_weight)
 
-    def _alone(self, entries: list[Any]) -> Any:
-        return entries[0] if len(entries) == 1 else entries
-
     def _values(self) -> Any:
-        values = list(self.objective.results().values())
+        values = self.objective.values()
         return values if len(values) > 1 else values[0]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
-from minibatch.layers.symbol import Symbol, symbols_in
+from minibatch.layers.symbol import Symbol, one_or_all, symbols_in
 from minibatch.models import archive, construction
 from minibatch.models.graph import Graph
 from minibatch.models.intake import Intake
@@ -46,15 +46,18 @@ class Model(Trainer):
 
     >>> import minibatch as mb
     >>> x = mb.Input((16,))
-    >>> h = mb.layers.Dense(16, activation="relu")(x)
-    >>> y = mb.layers.Dense(3, activation="softmax")(h)
+    >>> h = mb.layers.Dense(16, activation="relu", name="hidden")(x)
+    >>> y = mb.layers.Dense(3, activation="softmax")(mb.layers.Add()([x, h]))
     >>> model = mb.Model(x, y)
     >>> model.count_params()
     323
-    """
 
-    #: Whether ``summary`` shows the inputs beside the layers: for a functional model, as in Keras.
-    _inputs_have_rows = True
+    What one of its layers makes of a batch:
+
+    >>> hidden = mb.Model(model.inputs, model.get_layer("hidden").output)
+    >>> hidden.output_shape
+    (None, 16)
+    """
 
     def __init__(self, inputs: Any = None, outputs: Any = None, *, name: str | None = None) -> None:
         into, out = symbols_in(inputs), symbols_in(outputs)
@@ -65,33 +68,77 @@ class Model(Trainer):
                     "or as a Sequential. Keras's way of subclassing Model with a call method is not here: the "
                     "gradient of free code is not known. Write a Layer with forward and backward instead."
                 )
+            if isinstance(inputs, Mapping) or isinstance(outputs, Mapping):
+                raise TypeError(
+                    "Model(inputs, outputs) takes no dicts: give lists of symbols. Data may still come by name, "
+                    "fit(x={input's name: ...}, y={output's name: ...}), and predict returns a list."
+                )
             raise TypeError(
                 "Model(inputs, outputs) takes symbols: what minibatch.Input returns, and layers called on it. A "
                 f"stack of layers is a minibatch.Sequential. Got {inputs!r} and {outputs!r}."
             )
         super().__init__(Graph.between(into, out), name or unique_name("functional"))
         self.gather()
+        begins = all(symbol.is_input for symbol in into)
+        self._outputs = list(out) if begins else self._called_on(self.inputs)
 
     def summary(self, *, print_fn: Callable[[str], Any] = say) -> None:
         """Print the layers, their output shapes and their numbers of parameters, as Keras does."""
-        slots = self.optimizer.state.values() if self.compiled and self.optimizer.iterations else None
-        chart = (self.graph, self.input_shapes) if self._inputs_have_rows else ()
-        for line in summary_table(self.name, self.layers, slots, *chart):
+        slots = None
+        if self.compiled and self.optimizer.iterations:
+            places = self.active_slices().values()  # Keras keeps nothing for weights that do not move
+            slots = [slot[place] for slot in self.optimizer.state.values() for place in places]
+        for line in summary_table(self.name, self.layers, slots, self.graph):
             print_fn(line)
+
+    # Symbols ------------------------------------------------------------------------------------------------
+
+    @property
+    def inputs(self) -> list[Symbol]:
+        """What ``Input`` returned, for each input."""
+        _ = self.parameters  # raises where a Sequential does not know its shape yet
+        return [layer.output for layer in self.graph.input_layers]
+
+    @property
+    def outputs(self) -> list[Symbol]:
+        """What the last layers returned when they were called on those."""
+        _ = self.parameters
+        return list(self._outputs)
+
+    @property
+    def input(self) -> Any:
+        """The only one of ``inputs``, or all of them."""
+        return one_or_all(self.inputs)
+
+    @property
+    def output(self) -> Any:
+        """The only one of ``outputs``, or all of them."""
+        return one_or_all(self.outputs)
 
     def __call__(self, x: Any, training: bool = False) -> Any:
         """Return the outputs for a batch; or, for symbols, those of the same layers upon them."""
         symbols = symbols_in(x)
         if not symbols:
-            return self._alone(self.forward(self._cast(Intake(self).checked_inputs(x)), training)[0])
+            return one_or_all(self.forward(self._cast(Intake(self).checked_inputs(x)), training)[0])
+        return one_or_all(self._called_on(symbols))
+
+    def _called_on(self, symbols: Sequence[Symbol]) -> list[Symbol]:
+        """Return what the layers give for symbols as inputs."""
         values: list[Any] = [None] * self.graph.size
         for place, symbol in zip(self.graph.inputs, symbols, strict=True):
             values[place] = symbol
         for visit in self.graph.visits:
             given = [values[i] for i in visit.sources]
             values[visit.target] = visit.layer(given if visit.takes_list else given[0])
-        outputs: list[Symbol] = [values[place] for place in self.graph.outputs]
-        return self._alone(outputs)
+        return [values[place] for place in self.graph.outputs]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_outputs": []}  # as of a layer, see there: they are made again
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        into = [layer.output for layer in self.graph.input_layers]
+        self._outputs = self._called_on(into) if into else []
 
     # Files --------------------------------------------------------------------------------------------------
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from minibatch.layers import ActivatedLayer, Layer, Weight
 from minibatch.layers.layer import Cache
+from minibatch.layers.symbol import one_or_all
 from minibatch.models.graph import Graph
 from minibatch.models.not_here import NOT_HERE
-from minibatch.models.parameters import Parameters
-from minibatch.typing import Array, Shape
+from minibatch.models.parameters import Division, Parameters
+from minibatch.typing import Array
 from minibatch.utils.names import unique_name
 
 #: Called in a backward pass for each visit of a layer that it goes through, last first, with (layer, dy, cache):
@@ -42,8 +43,8 @@ class Network:
 
     @property
     def layers(self) -> list[Layer]:
-        """The layers, each once, in order."""
-        return self.graph.layers
+        """The layers, each once, in order; those of a graph's inputs are among them, as in Keras."""
+        return list(self.graph.listed)
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """Return a layer by its name or by its place.
@@ -92,20 +93,19 @@ class Network:
             )
         return self._parameters
 
-    def gather(self) -> Parameters:
-        """Move the weights' numbers into one vector, if they are not there (yet, or any more); return it."""
-        weights = self.weights
-        for layer in self.layers:
-            for weight in layer.weights:
-                weight.path = f"{self.name}/{layer.name}/{weight.name}"
-        if self._parameters is None or not self._parameters.holds(weights):
+    def gather(self) -> None:
+        """Move the weights' numbers into one vector, once there are some, unless they are there (still)."""
+        weights, known = self.weights, bool(self.graph.input_layers)
+        if known and (self._parameters is None or not self._parameters.holds(weights)):
             self._parameters = Parameters(weights)
-        return self._parameters
+            for layer in self.graph.layers_once:
+                for weight in layer.weights:
+                    weight.path = f"{self.name}/{layer.name}/{weight.name}"
 
     @property
     def weights(self) -> list[Weight]:
         """The weights of all layers, in order."""
-        return [weight for layer in self.layers for weight in layer.weights]
+        return [weight for layer in self.graph.listed for weight in layer.weights]
 
     @property
     def trainable_weights(self) -> list[Weight]:
@@ -127,6 +127,14 @@ class Network:
     def trainable(self, value: bool) -> None:
         for layer in self.layers:
             layer.trainable = value
+
+    def active_slices(self) -> dict[Weight, slice]:
+        """Return where the weights lie that training moves, in ``parameters.theta``."""
+        return self.division().active
+
+    def division(self) -> Division:
+        """Return which of the parameters training moves, and which not: those of frozen layers."""
+        return Division.of(self.parameters, set(self.trainable_weights))
 
     def get_weights(self) -> list[Array]:
         """Return copies of all weights' numbers, in order."""
@@ -157,32 +165,25 @@ class Network:
     @property
     def input_shape(self) -> Any:
         """(None, ...), None for the batch axis; a list of shapes for several inputs."""
-        return _one_or_all([(None, *shape) for shape in self.input_shapes])
+        return one_or_all([(None, *shape) for shape in self.input_shapes])
 
     @property
     def output_shape(self) -> Any:
         """(None, ...), None for the batch axis; a list of shapes for several outputs."""
-        return _one_or_all([(None, *shape) for shape in self.output_shapes])
+        return one_or_all([(None, *shape) for shape in self.output_shapes])
 
     @property
     def input_shapes(self) -> list[tuple[int, ...]]:
         """The shape of one sample of each input."""
-        return [self._shape_of(value) for value in self.graph.inputs]
+        _ = self.parameters  # raises where the shapes are not known
+        return [layer.input_shape for layer in self.graph.input_layers]
 
     @property
     def output_shapes(self) -> list[tuple[int, ...]]:
         """The shape of one sample of each output."""
-        return [self._shape_of(value) for value in self.graph.outputs]
-
-    def _shape_of(self, value: int) -> tuple[int, ...]:
-        _ = self.parameters  # raises where the shapes are not known
-        for visit in self.graph.visits:
-            if visit.target == value and visit.layer.output_shape is not None:
-                return visit.layer.output_shape
-            if value in visit.sources:
-                shape = visit.layer.input_shape
-                return tuple(shape[visit.sources.index(value)] if visit.takes_list else shape)
-        raise ValueError(f"model {self.name!r} has no value {value}.")
+        known: dict[int, Any] = dict(zip(self.graph.inputs, self.input_shapes, strict=True))
+        known |= {visit.target: visit.layer.output_shape for visit in self.graph.visits}
+        return [known[place] for place in self.graph.outputs]
 
     # The two passes -----------------------------------------------------------------------------------------
 
@@ -319,9 +320,11 @@ class Network:
                 for place, part in zip(visit.sources, dx, strict=True):
                     _add(dvalues, place, part)
         for layer in graph.layers_once:
-            if layer not in visited or not layer.trainable:
+            if layer not in visited:
                 for weight in layer.weights:
                     weight.gradient[...] = 0
+        for still in self.division().still.values():
+            self.parameters.gradient[still] = 0
         return [dvalues[place] for place in graph.inputs]
 
     if not TYPE_CHECKING:  # a checker is to know the attributes that there are
@@ -344,7 +347,3 @@ def _add(values: list[Any], place: int, part: Array | None) -> None:
     if part is None:  # from a layer whose input has no gradient, such as the class numbers of an Embedding
         return
     values[place] = part if values[place] is None else values[place] + part
-
-
-def _one_or_all(shapes: list[Shape]) -> Any:
-    return shapes[0] if len(shapes) == 1 else shapes

@@ -2,124 +2,22 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from minibatch import losses, metrics
+import numpy as np
+
+from minibatch import losses
 from minibatch.layers import Weight
 from minibatch.layers.layer import Cache
 from minibatch.metrics import Mean
 from minibatch.models.arguments import per_output
+from minibatch.models.head import Head
 from minibatch.models.network import Network, Watch
 from minibatch.typing import Array
 
 #: Targets, or sample weights, of a batch: one entry for each output.
 Entries = Sequence[Any]
-
-
-class Head:
-    """One output: its loss, and its metrics.
-
-    Parameters
-    ----------
-    network : Network
-    output : int
-        Which of the network's outputs.
-    loss : Loss or None
-        None leaves the output out of the loss.
-    weight : float
-        What its loss counts for in the sum.
-    plain, weighted : list of str or Metric
-        Metrics without and with the sample weights.
-    """
-
-    def __init__(
-        self,
-        network: Network,
-        output: int,
-        loss: losses.Loss | None,
-        weight: float,
-        plain: Sequence[Any],
-        weighted: Sequence[Any],
-    ) -> None:
-        self.network = network
-        self.output = output
-        self.name = network.graph.output_names[output]
-        self.loss = loss
-        self.weight = weight
-        self._logit_loss = loss.on_logits() if loss is not None else None
-        self._identifiers = [(False, m) for m in plain] + [(True, m) for m in weighted]
-        self.metrics: list[tuple[bool, metrics.Metric]] | None = None
-        self.mean_loss = Mean()
-
-    @property
-    def on_logits(self) -> bool:
-        """Whether the loss is computed from the layer's logits, not from its output.
-
-        So it is when the output ends in the activation that the loss absorbs: log(softmax(z)) in one piece is
-        exact where log(p) of a tiny p is not, and its gradient p - y has no division. Keras does the same.
-        """
-        if self.loss is None or self.loss.absorbs is None:
-            return False
-        return self.network.last_activation(self.output) == self.loss.absorbs
-
-    def view(self, y_pred: Array, caches: list[Cache]) -> tuple[Any, Array]:
-        """Return the loss to use and what to give it: logits or outputs."""
-        logits = self.logits(caches)
-        return (self.loss, y_pred) if logits is None else (self._logit_loss, logits)
-
-    def logits(self, caches: list[Cache]) -> Array | None:
-        """Return what the loss is computed from in place of the output; None if from the output."""
-        if self.loss is None or self.loss.absorbs is None:
-            return None
-        return self.network.logits(self.output, self.loss.absorbs, caches)
-
-    def value(self, y: Array, y_pred: Array, logits: Array | None, weights: Array | None) -> float:
-        """Return the loss of a batch."""
-        assert self.loss is not None
-        assert self._logit_loss is not None
-        if logits is None:
-            return self.loss.value(y, y_pred, weights)
-        return self._logit_loss.value(y, logits, weights, y_pred)
-
-    def values(
-        self, size: int, y: Array, y_pred: Array, logits: Array | None, weights: Array | None
-    ) -> list[float]:
-        """Return the loss of every ``size`` samples."""
-        assert self.loss is not None
-        assert self._logit_loss is not None
-        if logits is None:
-            return self.loss.values_by(size, y, y_pred, weights)
-        return self._logit_loss.values_by(size, y, logits, weights, y_pred)
-
-    def differentiated(
-        self, y: Array, y_pred: Array, logits: Array | None, weights: Array | None
-    ) -> tuple[float, Array]:
-        """Return the loss of a batch and its gradient: by the logits, where those are given."""
-        assert self.loss is not None
-        assert self._logit_loss is not None
-        if logits is None:
-            return self.loss.of_batch(y, y_pred, weights)
-        return self._logit_loss.of_batch(y, logits, weights, y_pred)
-
-    def ready(self, y_shape: tuple[int, ...]) -> None:
-        """Look the metrics up, if that is not done, for targets of this shape (without the batch axis)."""
-        if self.metrics is None:
-            if self.on_logits and self.loss is not None and self.loss.from_logits:
-                warnings.warn(
-                    f"{self.loss.name} was made with from_logits=True, but the model ends in {self.loss.absorbs}: "
-                    f"what goes into the {self.loss.absorbs} is taken for the logits, as in Keras.",
-                    stacklevel=2,
-                )
-            shape = self.network.output_shapes[self.output]
-            self.metrics = [(w, metrics.get(m, y_shape, shape)) for w, m in self._identifiers]
-            taken: set[str] = set()
-            for weighted, metric in self.metrics:
-                # Keras tells a weighted metric from the plain one of its name in this way.
-                if weighted and metric.name in taken:
-                    metric.name = f"weighted_{metric.name}"
-                taken.add(metric.name)
 
 
 class Objective:
@@ -154,13 +52,18 @@ class Objective:
         self.heads = [
             Head(network, i, found[i], float(weights[i]), plain[i], weighted[i]) for i in range(len(names))
         ]
+        self._with_loss = [head for head in self.heads if head.loss is not None]
+        # The outputs whose own losses are reported: where they are several.
+        self._tracked = self._with_loss if len(self._with_loss) > 1 else []
+        #: The metrics of all outputs by their keys in the logs: with several outputs those begin with its name.
+        self.keyed_metrics: dict[str, Any] = {}
         self.mean_loss = Mean()
         self.regularized: list[Weight] = []
 
     @property
     def metrics(self) -> list[Any]:
         """The metrics of all outputs, in order."""
-        return [metric for head in self.heads for _, metric in head.metrics or ()]
+        return [metric for head in self.heads for _, _, metric in head.metrics or ()]
 
     def penalty(self) -> float:
         """Return the sum of the weights' regularizers. It is added whole, not divided by the batch size."""
@@ -254,10 +157,14 @@ class Objective:
         return checked
 
     def ready(self, ys: Entries) -> None:
-        """Look all metrics and penalties up, for targets like these (N, ...)."""
+        """Check targets (N, ...) that were not seen before; look all metrics and penalties up for them."""
         for head, y in zip(self.heads, ys, strict=True):
-            head.ready(y.shape[1:])
-        self.regularized = [w for w in self.network.trainable_weights if w.regularizer is not None]
+            head.ready(y)
+        if not self.keyed_metrics:
+            for head in self.heads:
+                prefix = f"{head.name}_" if len(self.heads) > 1 else ""
+                self.keyed_metrics |= {prefix + key: metric for key, _, metric in head.metrics or ()}
+        self.regularized = [w for w in self.network.active_slices() if w.regularizer is not None]
 
     def update(
         self, loss: float, each: list[float], ys: Entries, outputs: Sequence[Array], sample_weights: Entries
@@ -266,7 +173,7 @@ class Objective:
         self._take_losses(loss, each, len(outputs[0]))
         for head in self.heads:
             i = head.output
-            for weighted, metric in head.metrics or ():
+            for _, weighted, metric in head.metrics or ():
                 if weighted:
                     metric.update_state(ys[i], outputs[i], sample_weights[i])
                 else:
@@ -287,7 +194,7 @@ class Objective:
         for start, each in zip(starts, zip(*values, strict=True), strict=True):
             self._take_losses(self._total(list(each)), list(each), min(size, len(outputs[0]) - start))
         for head, y, output, _, w in parts:
-            for weighted, metric in head.metrics or ():
+            for _, weighted, metric in head.metrics or ():
                 at_once = metric.joins(y, w if weighted else None)
                 for few in [slice(None)] if at_once else [slice(start, start + size) for start in starts]:
                     given = (w if w is None else w[few],) if weighted else ()
@@ -297,8 +204,7 @@ class Objective:
         # Weighted by the count of samples: a short last batch counts for no more than it holds.
         self.mean_loss.update_state(loss, sample_weight=count)
         if len(self.heads) > 1:
-            with_loss = [head for head in self.heads if head.loss is not None]
-            for head, value in zip(with_loss, each, strict=True):
+            for head, value in zip(self._with_loss, each, strict=True):
                 head.mean_loss.update_state(value, sample_weight=count)
 
     def reset(self) -> None:
@@ -318,16 +224,40 @@ class Objective:
             metric.load_state_dict(numbers)
 
     def results(self) -> dict[str, Any]:
-        """Return the running numbers by name, in Keras's order of ``evaluate``: losses first."""
+        """Return the running numbers by name."""
         results: dict[str, Any] = {"loss": self.mean_loss.result()}
-        several = len(self.heads) > 1
-        if several:
-            results |= {f"{h.name}_loss": h.mean_loss.result() for h in self.heads if h.loss is not None}
-        for head in self.heads:
-            prefix = f"{head.name}_" if several else ""
-            results |= {prefix + metric.name: metric.result() for _, metric in head.metrics or ()}
-        return results
+        results |= {f"{head.name}_loss": head.mean_loss.result() for head in self._tracked}
+        return results | {key: _plain(metric.result()) for key, metric in self.keyed_metrics.items()}
+
+    def values(self) -> list[Any]:
+        """Return the running numbers in Keras's order of ``evaluate``.
+
+        First what the metrics' own names find, in their order; then the rest, sorted by key: so with several
+        outputs, where the keys begin with the output's name. Of a name that comes twice the first number comes
+        twice, as in Keras.
+        """
+        results = self.results()
+        names = ["loss", *(metric.name for metric in self.metrics), *(f"{h.name}_loss" for h in self._tracked)]
+        found = [name for name in names if name in results]
+        return [results[name] for name in (*found, *sorted(results.keys() - set(names)))]
+
+    @property
+    def names(self) -> list[str]:
+        """What Keras calls ``metrics_names``: it keeps all compiled metrics together, under one name."""
+        compiled = ["compile_metrics"] if any(head.has_metrics for head in self.heads) else []
+        return ["loss", *compiled, *(f"{head.name}_loss" for head in self._tracked)]
 
     def logs(self) -> dict[str, Any]:
         """Return the running numbers by name, in Keras's order of logs: sorted."""
         return dict(sorted(self.results().items()))
+
+
+#: Made once: a union of types is made anew wherever it stands.
+_ARRAYS = (np.ndarray, np.generic)
+
+
+def _plain(result: Any) -> Any:
+    """Return a metric's result as it is now: a number as Python's own, as in Keras's logs, or an array's copy."""
+    if isinstance(result, _ARRAYS):
+        return result.item() if result.ndim == 0 else np.array(result)
+    return result

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import ClassVar, NamedTuple, Self
 
 from minibatch import config
 from minibatch.layers import Weight
@@ -31,7 +32,11 @@ class Parameters:
         Where each trainable weight lies in ``theta``.
     """
 
+    #: How many of these there have been.
+    made: ClassVar[int] = 0
+
     def __init__(self, weights: Sequence[Weight]) -> None:
+        Parameters.made += 1
         dtype = weights[0].value.dtype if weights else config.floatx()
         self.slices = _places([w for w in weights if w.trainable])
         others = _places([w for w in weights if not w.trainable])
@@ -51,6 +56,23 @@ class Parameters:
         They are not after another model gathered some of them, by sharing a layer.
         """
         return all(w.value.base is (self.theta if w.trainable else self.state) for w in weights)
+
+
+class Division(NamedTuple):
+    """Where the weights lie that training moves, and where the others do: their gradient is 0."""
+
+    parameters: Parameters
+    active: dict[Weight, slice]
+    still: dict[Weight, slice]
+    #: ``Parameters.made`` at the time: while it stays, no weight has moved into another vector.
+    made: int
+
+    @classmethod
+    def of(cls, parameters: Parameters, moving: Collection[Weight]) -> Self:
+        """Return the division in which these weights move."""
+        active = {weight: place for weight, place in parameters.slices.items() if weight in moving}
+        still = {weight: place for weight, place in parameters.slices.items() if weight not in moving}
+        return cls(parameters, active, still, Parameters.made)
 
 
 def _places(weights: Sequence[Weight]) -> dict[Weight, slice]:

@@ -10,7 +10,6 @@ from minibatch.layers.symbol import Symbol
 from minibatch.models.construction import (
     batch_shapes,
     input_config,
-    input_from_config,
     layer_config,
     layer_from_config,
     policy,
@@ -46,11 +45,9 @@ class Sequential(Model):
     2410
     """
 
-    _inputs_have_rows = False
-
     def __init__(self, layers: Iterable[Any] | None = None, *, name: str | None = None) -> None:
         Trainer.__init__(self, Graph.chain([]), name)
-        self._shape: tuple[int, ...] | None = None
+        self._outputs: list[Symbol] = []
         if isinstance(layers, Layer):
             raise TypeError(f"Sequential takes a list of layers: Sequential([{type(layers).__name__}(...)]).")
         for layer in layers or ():
@@ -61,6 +58,11 @@ class Sequential(Model):
         if isinstance(layer, InputLayer | Symbol):
             self._begin(layer)
             return
+        if isinstance(layer, Model):
+            raise TypeError(
+                f"model {self.name!r}: a model as a layer of another is not here. Take its layers, "
+                "Sequential([*inner.layers, ...]), or call it on a symbol, inner(x): the layers are shared."
+            )
         if not isinstance(layer, Layer):
             hint = " (a class: call it)" if isinstance(layer, type) else ""
             raise TypeError(f"model {self.name!r}: expected a layer; got {layer!r}{hint}.")
@@ -69,20 +71,26 @@ class Sequential(Model):
             raise ValueError(f"model {self.name!r}: the layer {layer.name!r} is there twice.")
         if any(layer.name == other.name for other in layers):
             raise ValueError(f"model {self.name!r}: two layers are named {layer.name!r}; names must differ.")
-        if not layers and self._shape is None:
-            self._shape = layer.given_shape
-        if self._shape is not None:
-            layer.ensure_built(layers[-1].output_shape if layers else self._shape)
-        self.graph = Graph.chain([*layers, layer])
-        if self._shape is not None:
-            self.gather()
+        first, outputs = self._first, self._outputs
+        if not layers and first is None and layer.given_shape is not None:
+            first = InputLayer(layer.given_shape)
+            outputs = [first.output]
+        self._outputs = [layer(symbol) for symbol in outputs]
+        self.graph = Graph.chain([*layers, layer], first)
+        self.gather()
+
+    @property
+    def _first(self) -> InputLayer | None:
+        """The layer of the input, once its shape is known."""
+        return next(iter(self.graph.input_layers), None)
 
     def _begin(self, layer: InputLayer | Symbol) -> None:
-        if isinstance(layer, Symbol) and layer.layer is not None:
+        first = layer.layer if isinstance(layer, Symbol) else layer
+        if not isinstance(first, InputLayer):
             raise TypeError(f"model {self.name!r}: expected a layer; got the output of one, {layer!r}.")
-        if self.layers or self._shape is not None:
+        if self.layers or self._first is not None:
             raise ValueError(f"model {self.name!r}: Input must come first, and once.")
-        self._shape = tuple(extent for extent in layer.shape[1:] if extent is not None)
+        self.graph, self._outputs = Graph.chain([], first), [first.output]
 
     def pop(self) -> Layer:
         """Take the last layer off, and return it.
@@ -95,8 +103,9 @@ class Sequential(Model):
         layers = self.layers
         if not layers:
             raise ValueError(f"model {self.name!r} has no layers.")
-        self.graph = Graph.chain(layers[:-1])
-        if self._shape is not None and layers[:-1]:
+        self.graph = Graph.chain(layers[:-1], self._first)
+        self._outputs = [symbol.inputs[0] for symbol in self._outputs]
+        if layers[:-1]:
             self.gather()
         else:
             self._parameters = None
@@ -116,19 +125,18 @@ class Sequential(Model):
         if not self.layers:
             raise ValueError(f"model {self.name!r} has no layers.")
         self._fits(shape)
-        self._shape = shape
-        for layer in self.layers:
-            shape = layer.ensure_built(shape)
+        first = self._first if self._first is not None and self._first.output_shape == shape else InputLayer(shape)
+        self._outputs = self._called_on([first.output])
+        self.graph = Graph.chain(self.layers, first)
         self.gather()
 
     def get_config(self) -> dict[str, Any]:
         """Return how to make this model again, without weights, in Keras's format."""
         entries = [layer_config(layer) for layer in self.layers]
         config: dict[str, Any] = {"name": self.name, "trainable": self.trainable, "dtype": policy()}
-        if self._shape is not None:
-            shape = batch_shapes(self._shape)
-            entries.insert(0, input_config("input_layer", shape))
-            config["build_input_shape"] = shape
+        if self._first is not None:
+            entries.insert(0, input_config(self._first))
+            config["build_input_shape"] = batch_shapes(self._first.output_shape)
         return {**config, "layers": entries}
 
     @classmethod
@@ -137,7 +145,10 @@ class Sequential(Model):
         model = cls(name=config.get("name"))
         for entry in config["layers"]:
             is_input = entry.get("class_name") == "InputLayer"
-            model.add(input_from_config(entry) if is_input else layer_from_config(entry, custom_objects))
+            maker = (
+                InputLayer.from_config(entry["config"]) if is_input else layer_from_config(entry, custom_objects)
+            )
+            model.add(maker)
         if not model.built and model.layers and config.get("build_input_shape"):
             model.build(tuple(config["build_input_shape"]))
         return model

@@ -18,7 +18,6 @@ def summary_table(
     layers: Sequence[Layer],
     slots: Iterable[Array] | None = None,
     graph: Graph | None = None,
-    input_shapes: Sequence[tuple[int, ...]] = (),
 ) -> list[str]:
     """Return the lines of the table.
 
@@ -30,21 +29,14 @@ def summary_table(
     slots : iterable of ndarray, optional
         What the optimizer keeps, once it has made a step.
     graph : Graph, optional
-        Of a functional model: its inputs have rows, and where it is more than a chain, a column says what each
-        layer is connected to.
-    input_shapes : sequence of tuple of int
-        Of one sample of each of the graph's inputs.
+        Where it is more than a chain, a column says what each layer is connected to.
     """
     rows = {layer.name: _layer_row(layer) for layer in layers}
     head, widths = ["Layer (type)", "Output Shape", "Param #"], [31, 22, 13]
-    if graph is not None:
-        shapes = zip(graph.input_names, input_shapes, strict=True)
-        inputs = {name: [f"{name} (InputLayer)", _batch(shape), "0"] for name, shape in shapes}
-        rows = _in_order(rows, inputs, graph)
-        if not graph.is_chain:
-            head, widths = [*head, "Connected to"], [19, 17, 10, 17]
-            connected = _connections(graph)
-            rows = {name: [*row, connected.get(name, "-")] for name, row in rows.items()}
+    if graph is not None and not graph.is_chain:
+        head, widths = [*head, "Connected to"], [19, 17, 10, 17]
+        connected = _connections(graph)
+        rows = {name: [*row, connected.get(name, "-")] for name, row in rows.items()}
     texts = [[cell.split("\n") for cell in row] for row in [head, *rows.values()]]
     widths = [max(least, *(len(part) for row in texts for part in row[i])) for i, least in enumerate(widths)]
 
@@ -96,18 +88,6 @@ def _layer_row(layer: Layer) -> list[str]:
 
 def _batch(shape: tuple[int, ...]) -> str:
     return f"(None, {', '.join(map(str, shape))})"
-
-
-def _in_order(rows: dict[str, list[str]], inputs: dict[str, list[str]], graph: Graph) -> dict[str, list[str]]:
-    """Return the rows of layers and inputs, each input before the first layer that takes it."""
-    names = dict(zip(graph.inputs, graph.input_names, strict=True))
-    ordered: dict[str, list[str]] = {}
-    for visit in graph.visits:
-        for source in visit.sources:
-            if source in names:
-                ordered.setdefault(names[source], inputs[names[source]])
-        ordered.setdefault(visit.layer.name, rows[visit.layer.name])
-    return ordered
 
 
 def _connections(graph: Graph) -> dict[str, str]:

@@ -15,6 +15,7 @@ import numpy as np
 from minibatch import memory
 from minibatch.blas import one_blas_thread
 from minibatch.callbacks import Callback, CallbackList, History, ProgbarLogger
+from minibatch.layers.symbol import one_or_all
 from minibatch.models import arguments
 from minibatch.models.feed import Feed
 from minibatch.models.intake import Intake
@@ -105,7 +106,7 @@ class Trainer(Learner):
         -----
         UserWarning
             If x holds a value that is not finite; if the loss turns NaN (once, naming epoch and step); if an epoch
-            has fewer batches than ``steps_per_epoch``.
+            has fewer batches than ``steps_per_epoch``; if a generator runs dry, which ends the training.
         """
         arguments.refuse(self.fit, unknown)
         objective = self.objective
@@ -136,7 +137,7 @@ class Trainer(Learner):
         calls("on_train_begin", {})
         start, step = calls.restore(Snapshot(self, feed, calls)) or (initial_epoch, 0)
         for epoch in range(start, epochs):
-            if self.stop_training:
+            if self.stop_training or (epoch > start and not feed.goes_on()):
                 break
             if not step:
                 calls("on_epoch_begin", epoch, {})
@@ -148,7 +149,8 @@ class Trainer(Learner):
                 logs = dict(sorted(logs.items()))
             calls("on_epoch_end", epoch, logs)
         if epochs > start:
-            self.optimizer.finalize(self.parameters.theta, self.active_slices())
+            division = self.division()
+            self.optimizer.finalize(division.parameters.theta, division.active)
         calls("on_train_end", logs)
         memory.release()
         return history
@@ -253,7 +255,8 @@ class Trainer(Learner):
         Returns
         -------
         float, list of float, or dict
-            The loss; with metrics a list [loss, metric, ...]; with ``return_dict`` a dict by name.
+            The loss; with metrics or several outputs a list that begins with it, in Keras's order (see
+            ``Objective.values``); with ``return_dict`` a dict by name.
         """
         arguments.refuse(self.evaluate, unknown)
         feed = Intake(self).evaluation(x, y, sample_weight, batch_size, steps)
@@ -298,10 +301,10 @@ class Trainer(Learner):
                     for call in begin:
                         call(step, {})
                     for call in end:
-                        call(step, {"outputs": self._alone([y[place] for y in parts[-1]])})
+                        call(step, {"outputs": one_or_all([y[place] for y in parts[-1]])})
         calls("on_predict_end", {})
         memory.release()
-        return self._alone([np.concatenate(pieces) for pieces in zip(*parts, strict=True)])
+        return one_or_all([np.concatenate(pieces) for pieces in zip(*parts, strict=True)])
 
     def _rows_at_a_time(self, feed: Feed) -> int:
         """Return how many rows ``predict`` and ``evaluate`` may take at once: small batches that fill the cache.

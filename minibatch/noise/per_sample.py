@@ -251,11 +251,23 @@ def _of(y: Any, samples: Any) -> Any:
     return y if y is None else y[samples]
 
 
+def check_settled(model: Model) -> None:
+    """Raise a ValueError where a layer's ``trainable`` was changed since: training heeds it from ``compile`` on."""
+    moving = model.active_slices()
+    for layer in model.layers:
+        if any((weight in moving) != (layer.trainable and weight.trainable) for weight in layer.weights):
+            raise ValueError(
+                f"layer {layer.name!r} has trainable={layer.trainable}, but the training goes on as if it had not: "
+                "a change is heeded from the next compile() on. Compile the model again, then measure."
+            )
+
+
 def check_mean(model: Model, targets: Sequence[Any] | None = None) -> None:
-    """Raise a ValueError where the loss of a batch is not the mean over its samples.
+    """Raise a ValueError where the gradient of a batch is not the mean of its samples' own.
 
     With the targets, as ``model.checked`` returns them, also where a loss leaves some of them out.
     """
+    check_settled(model)
     heads = model.objective.heads
     for head, y in zip(heads, targets or [None] * len(heads), strict=True):
         if head.loss is not None and head.loss.reduction not in ("sum_over_batch_size", "mean"):

@@ -78,7 +78,7 @@ def _log_ticks(low: float, high: float) -> list[float]:
 
 
 def plain_number(value: float) -> str:
-    """A tick's number: 0.05, 1 500, and powers of ten where zeros would have to be counted.
+    """A tick's number: 0.05, 1,500, and powers of ten where zeros would have to be counted.
 
     Examples
     --------
@@ -86,7 +86,7 @@ def plain_number(value: float) -> str:
     ('0.05', '−3', '$10^{-7}$')
     """
     if value == 0.0 or 1e-3 <= abs(value) < 1e6:
-        return f"{value:,.10g}".replace(",", "\u2009").replace("-", "−")
+        return f"{value:,.10g}".replace("-", "−")
     digits, power = f"{value:.6e}".split("e")
     mantissa = f"{float(digits):g}".replace("-", "−")
     times = {"1": "", "−1": "−"}.get(mantissa, mantissa + r"\times ")

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from minibatch.plots.axes import plain_number
 from minibatch.plots.histograms import checked_histograms
 from minibatch.plots.panels import PANELS, Run
@@ -19,6 +21,8 @@ from minibatch.plots.style import house_style, title_and_key
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
+
+    from minibatch.plots.series import Floats
 
 # Smaller than in a figure of its own: a page has twelve.
 _SMALL: Any = {
@@ -31,11 +35,11 @@ _SMALL: Any = {
 
 
 def cockpit(
-    record: Mapping[str, Any],
+    record: Any,
     *,
     figure: Figure | SubFigure | None = None,
     n_samples: int | None = None,
-    decay: float | None = 0.99,
+    decay: float | None = None,
     title: str | None = None,
 ) -> dict[str, Axes]:
     """Draw what was measured during one run on one page, a panel for each kind of number.
@@ -45,28 +49,29 @@ def cockpit(
 
     Parameters
     ----------
-    record : mapping
-        From ``GradientNoise.to_dict()``. "steps" and "values" each map names to sequences of one length: numbers
-        of training steps, increasing, and what was measured there (NaN and infinities may be among it). The names:
-        loss, grad_norm, update_size, noise_scale, trace, grad_norm2, norm_test, inner_product_test,
+    record : GradientNoise or mapping
+        A monitor, or what its ``to_dict()`` returns. "steps" and "values" each map names to sequences of one
+        length: numbers of training steps, increasing, and what was measured there (NaN and infinities may be among
+        it). The names: loss, grad_norm, update_size, noise_scale, trace, grad_norm2, norm_test, inner_product_test,
         orthogonality_test, cosine_to_previous, cosine_to_full, signal_to_noise, gsnr, cabs, eb, alpha, distance;
-        others are left out. Optional: "batch_sizes", with "steps" and "values"; "histograms", with "steps",
-        "edges" and "counts", as in `gradient_histograms` with ``share`` and ``clipped``.
+        others are left out. Optional: "decay"; "batch_sizes", with "steps" and "values"; "histograms", with
+        "steps", "edges" and "counts", as in `gradient_histograms` with ``share`` and ``clipped``. If all batches
+        were of one sample, what needs two of them is left out, and the heading says so.
     figure : Figure or SubFigure, optional
         Where to draw, best with ``layout="constrained"``; for all twelve panels at least 16 x 11 inches. A new one
         of fitting size if not given.
     n_samples : int, optional
         N; marked beside the noise scale.
     decay : float, optional
-        Of the running means of tr(Sigma) and |G|^2 that the noise scale is the ratio of, as ``GradientNoise`` was
-        told; ``None`` draws the two as they are.
+        Of the running means of tr(Sigma) and |G|^2 that the noise scale is the ratio of; by default the record's.
+        Where that has none either, the two are drawn as they are.
     title : str, optional
 
     Returns
     -------
     dict of str to Axes
         From "loss", "norms", "noise_scale", "parts", "tests", "cosines", "signal", "cabs", "eb", "alpha",
-        "distance" and "histograms", those that there are.
+        "distance" and "histograms", those that there are. ``panels["loss"].figure.savefig(path)`` saves the page.
 
     Raises
     ------
@@ -84,7 +89,11 @@ def cockpit(
     >>> list(cockpit(record, figure=Figure(figsize=(8, 4), layout="constrained")))
     ['loss', 'noise_scale']
     """
-    run = _checked(record, decay)
+    if not isinstance(record, Mapping):
+        if not hasattr(record, "to_dict"):
+            raise TypeError(f"a record must be a GradientNoise, or what its to_dict() returns; got {record!r}.")
+        record = record.to_dict()
+    run = _checked(record, record.get("decay") if decay is None else decay)
     wanted = {name: draw for name, (needs, draw) in PANELS.items() if needs(run)}
     if not wanted:
         raise ValueError(f"the record has nothing to draw: it has values of {list(record['values'])}.")
@@ -130,8 +139,15 @@ def _checked(record: Mapping[str, Any], decay: float | None) -> Run:
     used = None
     if sizes is not None and len(sizes["steps"]):
         used = checked_batch_sizes(*checked_series("batch_sizes", sizes["steps"], sizes["values"]))
+    if _of_single_samples(used):
+        series = {name: (steps, v) for name, (steps, v) in series.items() if not np.isnan(v).all()}
     counted = histograms is not None and len(histograms.get("steps", [0])) > 0
     return Run(series, used, checked_histograms(histograms) if counted else None, decay)
+
+
+def _of_single_samples(batch_sizes: tuple[Floats, Floats] | None) -> bool:
+    """Whether every batch was of one sample: there is no spread in one, and many quantities are of that."""
+    return batch_sizes is not None and bool((batch_sizes[1] == 1).all())
 
 
 def _heading(run: Run) -> str:
@@ -142,6 +158,8 @@ def _heading(run: Run) -> str:
     # A short batch at the end of an epoch is not what a run is known by.
     _, sizes = without_dips(*run.batch_sizes)
     low, high = plain_number(sizes.min()), plain_number(sizes.max())
+    if _of_single_samples(run.batch_sizes):
+        return f"{words}, batch size 1 (without what needs two samples of a batch)"
     return f"{words}, batch size {low}" if low == high else f"{words}, batch sizes {low} to {high}"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,6 +23,7 @@ from minibatch.plots.style import (
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
 
 __all__ = ["batch_styles", "seed_distributions", "side_styles", "step_differences", "step_losses", "throughput"]
 
@@ -67,12 +68,24 @@ def step_losses(
         raise ValueError("step_losses needs the losses of at least one side; got none.")
     styles = side_styles(losses, kinds)
     with house_style():
+        from matplotlib.ticker import MaxNLocator
+
         ax = new_axes(ax, (6.4, 4.0))
-        handles = []
-        together = max(1, max(len(np.asarray(values)) for values in losses.values()) // _POINTS)
+        handles: list[Line2D] = []
+        longest = max(len(np.asarray(values)) for values in losses.values())
+        together = max(1, longest // _POINTS)
         for side, values in losses.items():
             steps, means = _averaged(np.asarray(values, np.float64), together)
-            handles += ax.plot(steps, means, label=side, **styles[side] | {"marker": ""})
+            # A path of one step is no line.
+            look = styles[side] | (
+                {"markersize": 8.0 if not handles else 5.0} if len(steps) == 1 else {"marker": ""}
+            )
+            handles += ax.plot(steps, means, label=side, **look)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.ticklabel_format(axis="y", useOffset=False)  # or what all sides share would stand apart, as "+2.3"
+        if together == 1 and longest == 1:
+            ax.set_xticks([1])
+            _with_some_room(ax, [line.get_ydata() for line in handles])
         _logarithmic_if_wide(ax, [line.get_ydata() for line in handles])
         ax.set_xlabel("step" if together == 1 else f"step (means of {together})")
         ax.set_ylabel("loss of the batch")
@@ -138,7 +151,14 @@ def step_differences(
             along, gaps = runs[size]
             # Until the first difference there is exact agreement: a line along the foot of the axes.
             shown = np.where(gaps == 0, low / 3, gaps)
-            look = {"color": style.color, "linestyle": style.dash, "linewidth": style.width, "zorder": style.zorder}
+            look: Any = {
+                "color": style.color,
+                "linestyle": style.dash,
+                "linewidth": style.width,
+                "zorder": style.zorder,
+            }
+            if len(along) == 1:
+                look |= {"marker": style.marker}
             handles += ax.plot(along, shown, **look)
         if tolerance is not None and tolerance > 0:
             ax.axhline(tolerance, color=MUTED, linewidth=1.0, linestyle=(0, (4, 2.5)), zorder=1.0)
@@ -167,6 +187,15 @@ def _averaged(values: NDArray[np.float64], together: int) -> tuple[NDArray[np.fl
     ends = np.minimum(starts + together, len(values))
     known = np.where(np.isfinite(values), values, np.nan)
     return ends.astype(np.float64), np.add.reduceat(known, starts) / (ends - starts)
+
+
+def _with_some_room(ax: Axes, losses: Iterable[ArrayLike]) -> None:
+    """Limits that do not make a difference of what is rounding."""
+    values = np.concatenate([np.asarray(v, np.float64) for v in losses])
+    values = values[np.isfinite(values)]
+    if values.size and np.ptp(values) < 0.01 * np.abs(values).max():
+        middle, room = float(values.mean()), 0.05 * float(np.abs(values).max())
+        ax.set_ylim(middle - room, middle + room)
 
 
 def _logarithmic_if_wide(ax: Axes, losses: Iterable[ArrayLike]) -> None:

@@ -64,7 +64,7 @@ def noise_by_layer(
     >>> hidden = {"name": "hidden", "n_parameters": 2080, "trace": 12.0, "grad_norm2": 0.4, "noise_scale": 30.0}
     >>> parts, ratio = noise_by_layer([hidden], axes=Figure().subplots(1, 2))
     >>> parts.get_yticklabels()[0].get_text(), ratio.texts[0].get_text()
-    ('hidden (2\u2009080)', '30')
+    ('hidden (2,080)', '30')
     """
     rows = [_checked(layer, k) for k, layer in enumerate(layers)]
     if not rows:
@@ -92,9 +92,10 @@ def noise_by_layer(
             _draw_bars(left, y + 0.2, S, 0.36, QUANTITIES[2], number),
             _draw_bars(left, y - 0.2, G2, 0.36, QUANTITIES[1], number),
         ]
-        ratio = _draw_bars(right, y, scale, 0.5, QUANTITIES[0], number)
+        marked = noise_scale is not None and 0.0 < noise_scale < np.inf
+        ratio = _draw_bars(right, y, scale, 0.5, QUANTITIES[0], number, noise_scale if marked else None)
         entries = [(ratio, "noise scale")]
-        if noise_scale is not None and 0.0 < noise_scale < np.inf:
+        if noise_scale is not None and marked:
             mark = right.axvline(noise_scale, color=MUTED, linewidth=1.2, linestyle=(0, (4, 2.5)), zorder=4.0)
             entries.append((mark, f"of the whole model: {_short(noise_scale)}"))
         left.set_ylabel("layer (parameters)")
@@ -128,7 +129,7 @@ def _labels(names: Sequence[str], counts: Sequence[int]) -> list[str]:
     short = [n if len(n) <= _LONGEST else f"{n[:12]}…{n[-(_LONGEST - 13) :]}" for n in names]
     if len(set(short)) < len(set(names)):
         short = [f"{k + 1}: {name}" for k, name in enumerate(short)]
-    return [f"{name} ({count:,})".replace(",", "\u2009") for name, count in zip(short, counts, strict=True)]
+    return [f"{name} ({count:,})" for name, count in zip(short, counts, strict=True)]
 
 
 def _set_bar_axis(ax: Axes, values: Floats) -> None:
@@ -142,8 +143,19 @@ def _set_bar_axis(ax: Axes, values: Floats) -> None:
     set_log_axis(ax, fits, "x", margin=0.0)
 
 
-def _draw_bars(ax: Axes, y: Floats, values: Floats, height: float, color: str, number: float | None) -> Any:
-    """Bars from the left edge, with their values; words where there is no value to draw."""
+def _draw_bars(
+    ax: Axes,
+    y: Floats,
+    values: Floats,
+    height: float,
+    color: str,
+    number: float | None,
+    mark: float | None = None,
+) -> Any:
+    """Bars from the left edge, with their values; words where there is no value to draw.
+
+    A line at ``mark`` would run through what is written just before it: that is written behind it.
+    """
     low, high = ax.get_xlim()
     drawable = np.isfinite(values) & (values > 0.0)
     ends = np.where(drawable, values, np.where(np.isposinf(values), high, low))
@@ -156,17 +168,27 @@ def _draw_bars(ax: Axes, y: Floats, values: Floats, height: float, color: str, n
             bar.set_edgecolor(color)
         if number is None and 0.0 < value < np.inf:
             continue
+        words, size = _words(float(value)), 0.9 * (number or 6.0)
+        start = low if inside else end
+        if mark is not None and start < mark and _points_between(ax, start, mark) < 0.9 * size * len(words) + 8.0:
+            start = mark
         ax.annotate(
-            _words(float(value)),
-            (low if inside else end, at),
+            words,
+            (start, at),
             xytext=(4, 0),
             textcoords="offset points",
             va="center_baseline",
-            fontsize=0.9 * (number or 6.0),
+            fontsize=size,
             bbox={"facecolor": ax.get_facecolor(), "edgecolor": "none", "pad": 0.8},
             zorder=5.0,
         )
     return bars
+
+
+def _points_between(ax: Axes, low: float, high: float) -> float:
+    """The distance of two places on the x axis, in points."""
+    (left, _), (right, _) = ax.transData.transform([(low, 0.0), (high, 0.0)])
+    return float(right - left) / ax.figure.dpi * 72.0
 
 
 def _words(value: float) -> str:

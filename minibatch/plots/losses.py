@@ -41,19 +41,20 @@ def loss_curves(
     styles: Mapping[BatchSize, BatchStyle] | None = None,
     title: str | None = None,
 ) -> NDArray[Any]:
-    """The loss against epochs, updates and seconds, by batch size.
+    """The loss against epochs, updates and seconds, by batch size; from ``fit``, or from what was timed.
 
     Against epochs, small batches win: they make more updates. Against updates, large batches win: each
     update is the better informed. Seconds decide.
 
     Parameters
     ----------
-    histories : mapping of batch size to mapping or object
-        Each has plain sequences of one length (P,), as keys or attributes: ``epochs``, ``updates`` and
-        ``seconds`` so far, not decreasing, and ``loss``. One point per epoch, after the starting point before
+    histories : mapping of batch size to History, mapping or object
+        What ``fit`` returns, or its ``.history``: a point at the end of each epoch, which is Keras's running mean
+        of that epoch. Or with more than that, sequences of one length (P,), as keys or attributes: ``epochs``,
+        ``updates`` and ``seconds`` so far, not decreasing, and ``loss``; perhaps with a starting point before
         training (0, 0, 0, first loss). A loss that is not finite leaves a gap.
-    axes : sequence of three Axes, optional
-        Where to draw; those of a new figure if not given.
+    axes : sequence of Axes, optional
+        Where to draw, as many as there are panels; those of a new figure if not given.
     what : str, optional
         The name of the sequence to draw: ``"loss"``, ``"val_loss"``, or any other the histories have.
     n_samples : int, optional
@@ -64,34 +65,53 @@ def loss_curves(
 
     Returns
     -------
-    ndarray of three Axes
-        Against epochs, updates and seconds, on one and the same vertical scale: logarithmic where the values
-        span a decade. Where the batch sizes differ by decades in updates or seconds, that axis is
-        logarithmic, with a linear piece around zero for the starting point, and a faint line from there to
-        the first epoch. Lines labelled by batch size hold the other points.
+    ndarray of Axes
+        Against epochs, updates and seconds, those that all histories know: what ``fit`` returns knows no seconds,
+        a dict alone no updates either. ``[0].figure.savefig(path)`` saves the figure. All are on one and the same
+        vertical scale: logarithmic where the values span a decade. Where the batch sizes differ by decades in
+        updates or seconds, that axis is logarithmic, with a linear piece around zero for the starting point, and a
+        faint line from there to the first epoch. Lines labelled by batch size hold the other points.
 
     Raises
     ------
     ValueError
-        If there is no history, one lacks a sequence, lengths differ, or ``axes`` are not three.
+        If there is no history, one lacks a sequence, lengths differ, or ``axes`` are not as many as the panels.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> import minibatch as mb
+    >>> histories = {}
+    >>> for batch_size in (1, 4):
+    ...     line = mb.Sequential([mb.Input((1,)), mb.layers.Dense(1)])
+    ...     line.compile("sgd", "mse")
+    ...     histories[batch_size] = line.fit(
+    ...         [[1.0], [2.0], [3.0], [4.0]], [2.0, 4.0, 6.0, 8.0], batch_size=batch_size, epochs=3, verbose=0
+    ...     )
+    >>> panels = loss_curves(histories, axes=Figure().subplots(1, 2))
+    >>> [panel.get_xlabel() for panel in panels]
+    ['epochs', 'updates']
     """
     if not histories:
         raise ValueError("histories must map at least one batch size to a history; got none.")
     runs = {batch_size: _checked(batch_size, history, what) for batch_size, history in histories.items()}
     chosen = pick_styles(runs, styles, n_samples)
     panels = None if axes is None else np.asarray(axes, dtype=object).ravel()
-    if panels is not None and panels.size != 3:
-        raise ValueError(f"axes must be three, for epochs, updates and seconds; got {panels.size}.")
+    known = [along for along in _ALONG if all(along in run for run in runs.values())]
+    clocks = known[0] if len(known) == 1 else f"{', '.join(known[:-1])} and {known[-1]}"
+    if panels is not None and panels.size != len(known):
+        raise ValueError(f"axes must be {len(known)}, for {clocks}; got {panels.size}.")
 
     with house_style():
         if panels is None:
             from matplotlib import pyplot as plt
 
-            made = plt.subplots(1, 3, figsize=(11.0, 4.0), sharey=True, layout="constrained")[1]
-            panels = np.asarray(made, dtype=object)
+            size = (max(6.4, 1.4 + 3.2 * len(known)), 4.0)
+            made = plt.subplots(1, len(known), figsize=size, sharey=True, squeeze=False, layout="constrained")[1]
+            panels = np.asarray(made, dtype=object).ravel()
 
         handles: list[Line2D] = []
-        for panel, along in zip(panels, _ALONG, strict=True):
+        for panel, along in zip(panels, known, strict=True):
             logarithmic = _set_x_scale(panel, [run[along] for run in runs.values()], along)
             _set_y_scale(panel, np.concatenate([run[what] for run in runs.values()]))
             handles = [
@@ -102,11 +122,11 @@ def loss_curves(
             panel.grid(axis="y", color="#E6E6E6", linewidth=0.7)
             panel.set_axisbelow(True)
         panels[0].set_ylabel(_Y_LABELS.get(what, what.replace("_", " ")))
-        across = panels[2].get_window_extent().x1 - panels[0].get_window_extent().x0
+        across = panels[-1].get_window_extent().x1 - panels[0].get_window_extent().x0
         beside = across > panels[0].get_window_extent().width
         if title is None:
             words = what.replace("val_", "validation ").replace("_", " ").capitalize()
-            title = f"{words} by batch size, against epochs, updates and seconds"
+            title = f"{words} by batch size, against {clocks}"
         title_and_key(
             panels[0],
             title,
@@ -154,8 +174,11 @@ def _draw_run(
 
 def _checked(batch_size: BatchSize, history: Any, what: str) -> dict[str, NDArray[np.float64]]:
     run: dict[str, NDArray[np.float64]] = {}
+    found = _of_fit(history, what)
     for name in (*_ALONG, what):
-        value = history.get(name) if isinstance(history, Mapping) else getattr(history, name, None)
+        value = found.get(name)
+        if value is None and name != what:
+            continue
         if value is None:
             raise ValueError(f"histories[{batch_size!r}] must have {name!r}, a sequence of numbers; it has none.")
         if name == what:
@@ -175,6 +198,22 @@ def _checked(batch_size: BatchSize, history: Any, what: str) -> dict[str, NDArra
     return run
 
 
+def _of_fit(history: Any, what: str) -> dict[str, Any]:
+    """What there is of clocks and values; what ``fit`` returns counts epochs, and knows the steps of each."""
+    logs = getattr(history, "history", history)
+    names = (*_ALONG, what)
+    found: dict[str, Any] = {
+        name: logs.get(name) if isinstance(logs, Mapping) else getattr(logs, name, None) for name in names
+    }
+    if found["epochs"] is None and found[what] is not None:
+        ran = getattr(history, "epoch", None)
+        found["epochs"] = np.arange(1, np.size(found[what]) + 1) if ran is None else np.asarray(ran) + 1
+        steps = (getattr(history, "params", None) or {}).get("steps")
+        if found["updates"] is None and steps is not None:
+            found["updates"] = steps * found["epochs"]
+    return found
+
+
 def _set_x_scale(panel: Axes, runs: Sequence[NDArray[np.float64]], along: str) -> bool:
     """Whether the axis is logarithmic (with a linear piece around zero)."""
     from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
@@ -191,7 +230,7 @@ def _set_x_scale(panel: Axes, runs: Sequence[NDArray[np.float64]], along: str) -
     has_zero = any((run == 0).any() for run in runs)
     panel.xaxis.set_major_locator(FixedLocator([*([0.0] if has_zero else []), *(10.0**decades)]))
     panel.xaxis.set_minor_locator(NullLocator())
-    panel.xaxis.set_major_formatter(lambda value, _: f"{value:,.10g}".replace(",", "\u2009"))
+    panel.xaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")
     panel.set_xlim(-0.25 * first if has_zero else 0.7 * first, 1.6 * high)
     return True
 

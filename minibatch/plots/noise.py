@@ -256,7 +256,7 @@ def _label_batch_sizes(ax: Axes, sizes: NDArray[np.float64], xlim: tuple[float, 
             kept.append(size)
     kept.reverse()
     ax.xaxis.set_major_locator(FixedLocator(kept))
-    ax.xaxis.set_major_formatter(lambda size, _: f"{size:.0f}")
+    ax.xaxis.set_major_formatter(lambda size, _: f"{size:,.0f}")
     ax.xaxis.set_minor_locator(NullLocator())
 
 
@@ -267,7 +267,7 @@ def _mark_noise_scale(
     xlim: tuple[float, float],
     ylim: tuple[float, float],
 ) -> None:
-    digits = f"{noise_scale:.3g}" if noise_scale < 1000.0 else f"{noise_scale:,.0f}".replace(",", "\u2009")
+    digits = f"{noise_scale:.3g}" if noise_scale < 1000.0 else f"{noise_scale:,.0f}"
     name = f"noise scale {digits}"
     inside = xlim[0] <= noise_scale <= xlim[1]
     if not inside:

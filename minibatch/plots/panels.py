@@ -72,7 +72,7 @@ def _norms(ax: Axes, run: Run, n_samples: int | None) -> Drawn:
 
 def _noise_scale(ax: Axes, run: Run, n_samples: int | None) -> Drawn:
     return "Noise scale and batch size", draw_noise_scale(
-        ax, *run.series["noise_scale"], run.batch_sizes, n_samples
+        ax, *run.series["noise_scale"], run.batch_sizes, n_samples, run.decay
     )
 
 

@@ -97,7 +97,9 @@ def direction_rose(
         _draw_board(ax, rim, bins, small=False)
         entries: list[tuple[Artist, str]] = []
         for batch_size, style in chosen.items():
-            entries.append((_draw_rose(ax, draws[batch_size], bins, rim, style), _label(style, draws[batch_size])))
+            # Many on one another would be mud: there the outlines tell them apart.
+            rose = _draw_rose(ax, draws[batch_size], bins, rim, style, alpha=0.3 if len(chosen) <= 3 else 0.06)
+            entries.append((rose, _label(style, draws[batch_size])))
             _mark_expected(ax, expected.get(batch_size), rim, style)
         if expected:
             entries.append(_expected_key())
@@ -225,7 +227,9 @@ def _label(style: BatchStyle, values: NDArray[np.float64]) -> str:
     return f"{style.label}, {without} without direction" if without else style.label
 
 
-def _draw_rose(ax: Axes, values: NDArray[np.float64], bins: int, rim: float, style: BatchStyle) -> Artist:
+def _draw_rose(
+    ax: Axes, values: NDArray[np.float64], bins: int, rim: float, style: BatchStyle, alpha: float = 0.3
+) -> Artist:
     from matplotlib.patches import Wedge
 
     shares = _shares(values, bins)
@@ -239,7 +243,7 @@ def _draw_rose(ax: Axes, values: NDArray[np.float64], bins: int, rim: float, sty
     width = 180.0 / bins
     for k in np.flatnonzero(shares):
         # No edges: with one around each sector, a few roses would be a grid.
-        look: dict[str, Any] = {"facecolor": style.color, "alpha": 0.3, "linewidth": 0.0, "zorder": style.zorder}
+        look: dict[str, Any] = {"facecolor": style.color, "alpha": alpha, "linewidth": 0.0, "zorder": style.zorder}
         ax.add_patch(Wedge((0.0, 0.0), radii[k], k * width, (k + 1) * width, **look))
     edges = np.linspace(0.0, np.pi, bins + 1)
     around = np.linspace(edges[:-1], edges[1:], _ARC).T.ravel()

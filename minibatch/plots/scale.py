@@ -23,6 +23,7 @@ def noise_scale_over_training(
     *,
     batch_sizes: tuple[ArrayLike, ArrayLike] | int | None = None,
     n_samples: int | None = None,
+    decay: float | None = None,
     ax: Axes | None = None,
     title: str | None = None,
 ) -> Axes:
@@ -45,6 +46,9 @@ def noise_scale_over_training(
         The batch size used, from each of these steps on, in samples; or the one that was used throughout.
     n_samples : int, optional
         N, marked: no batch is larger.
+    decay : float, optional
+        Of the running means that the noise scale is the ratio of (0.99 is ``GradientNoise``'s). The key then says
+        over about how many measurements they are, and that it lags.
     ax : Axes, optional
         Where to draw; the axes of a new figure if not given.
     title : str, optional
@@ -52,7 +56,7 @@ def noise_scale_over_training(
     Returns
     -------
     Axes
-        Lines labelled "noise scale" and "batch size used".
+        Lines labelled "noise scale" (with ``decay``, more than that) and "batch size used".
 
     Raises
     ------
@@ -70,9 +74,10 @@ def noise_scale_over_training(
     used = None if batch_sizes is None else _checked_sizes(batch_sizes, x)
     if n_samples is not None and not 1 <= n_samples < np.inf:
         raise ValueError(f"n_samples must be at least 1; got {n_samples}.")
+    check_decay(decay)
     with house_style():
         ax = new_axes(ax, (7.0, 4.4))
-        entries = draw_noise_scale(ax, x, scale, used, n_samples)
+        entries = draw_noise_scale(ax, x, scale, used, n_samples, decay)
         title_and_key(ax, "Noise scale over training" if title is None else title, *_split(entries))
     return ax
 
@@ -144,6 +149,7 @@ def draw_noise_scale(
     scale: Floats,
     used: tuple[Floats, Floats] | None,
     n_samples: int | None = None,
+    decay: float | None = None,
 ) -> list[Entry]:
     """Draw, and return what the key should say; numbers as from `checked_series`."""
     # Past infinity is beyond infinity: both belong at the head, and above all else in a median.
@@ -153,7 +159,7 @@ def draw_noise_scale(
         x,
         ordered,
         color=QUANTITIES[0],
-        label="noise scale",
+        label="noise scale" + ("" if decay is None else f" (lags: of means over ~{1 / (1 - decay):,.0f})"),
         logarithmic=True,
         beyond="infinite, $|G|^2$ estimated ≤ 0",
     )

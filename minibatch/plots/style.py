@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
-#: A batch size as a reader names it: ``32``, ``"32"``, ``"full"`` or ``"full (1437)"``.
+#: A batch size as a reader names it: ``32``, ``"32"``, ``"full"`` or ``"full (1,437)"``.
 BatchSize: TypeAlias = int | str
 
 # Stochastic red, mini-batch green, full batch blue, chosen so that they also part by lightness: L* 43,
@@ -77,7 +77,7 @@ class BatchStyle:
     kind : str
         ``"stochastic"`` (batch size 1), ``"mini-batch"`` or ``"full"``.
     label : str
-        For the legend: ``"1 (stochastic)"``, ``"32"``, ``"full (1437)"``.
+        For the legend: ``"1 (stochastic)"``, ``"32"``, ``"full (1,437)"``.
     color : str
         ``"#RRGGBB"``.
     dash : str or tuple
@@ -124,15 +124,15 @@ def batch_label(batch_size: BatchSize, n_samples: int | None = None) -> str:
     Examples
     --------
     >>> batch_label(1), batch_label(32), batch_label("full"), batch_label("full", 1437)
-    ('1 (stochastic)', '32', 'full', 'full (1437)')
+    ('1 (stochastic)', '32', 'full', 'full (1,437)')
     """
     size, is_full = _parse(batch_size, n_samples)
     if is_full:
         n = size if size is not None else n_samples
-        return "full" if n is None else f"full ({n})"
+        return "full" if n is None else f"full ({n:,})"
     if size == 1:
         return "1 (stochastic)"
-    return str(batch_size).strip() if size is None else str(size)
+    return str(batch_size).strip() if size is None else f"{size:,}"
 
 
 def batch_order(batch_sizes: Iterable[BatchSize], n_samples: int | None = None) -> list[BatchSize]:
@@ -207,9 +207,9 @@ def _parse(batch_size: BatchSize, n_samples: int | None) -> tuple[int | None, bo
         text = batch_size.strip()
         if not text:
             raise ValueError("a batch size must not be an empty string.")
-        full = re.fullmatch(r"full(?:\s*\((\d+)\))?", text, flags=re.IGNORECASE)
+        full = re.fullmatch(r"full(?:\s*\(([\d,]+)\))?", text, flags=re.IGNORECASE)
         if full:
-            return (int(full[1]) if full[1] else None), True
+            return (int(full[1].replace(",", "")) if full[1] else None), True
         if not re.fullmatch(r"[+-]?\d+", text):
             return None, False
         batch_size = int(text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,6 +62,15 @@ class Run:
         return {name: value for name, value in vars(self).items() if name not in arrays}
 
 
+def measure(model: Model, sets: Mapping[str, Arrays]) -> dict[str, float]:
+    """Return loss and metrics over each whole set, with the weights as they are; a set's key is its prefix."""
+    return {
+        prefix + name: float(value)
+        for prefix, (x, y) in sets.items()
+        for name, value in model.evaluate(x, y, batch_size="full", verbose=0, return_dict=True).items()
+    }
+
+
 class _Timeline(Callback):
     """Measures the model at the start and after every epoch, and the time of the steps between."""
 
@@ -73,10 +82,8 @@ class _Timeline(Callback):
         self.seconds = [0.0]
 
     def _measure(self) -> None:
-        for prefix, (x, y) in self.sets.items():
-            logs = self.model.evaluate(x, y, batch_size="full", verbose=0, return_dict=True)
-            for name, value in logs.items():
-                self.curves.setdefault(prefix + name, []).append(value)
+        for name, value in measure(self.model, self.sets).items():
+            self.curves.setdefault(name, []).append(value)
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self._measure()

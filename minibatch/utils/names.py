@@ -7,7 +7,7 @@ import inspect
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from opcode import opmap
 from typing import Any, TypeVar
@@ -98,27 +98,31 @@ def find(kind: str, name: str, table: Mapping[str, T], elsewhere: NotHere | None
 def argument_names(cls: type) -> list[str]:
     """Return the names of the arguments that making an object of this class takes, its base classes' among them."""
     makers = [vars(c)["__init__"] for c in cls.__mro__ if c is not object and "__init__" in vars(c)]
-    kinds = {p.name: p.kind for maker in makers for p in inspect.signature(maker).parameters.values()}
+    return [name for name in dict.fromkeys(n for maker in makers for n in _arguments(maker)) if name != "self"]
+
+
+def _arguments(function: Callable[..., Any]) -> list[str]:
     rest = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
-    return [name for name, kind in kinds.items() if name != "self" and kind not in rest]
+    return [p.name for p in inspect.signature(function).parameters.values() if p.kind not in rest]
 
 
 def refuse(owner: object, given: Mapping[str, Any], keras_only: Mapping[str, tuple[Any, ...]]) -> None:
-    """Raise a TypeError for arguments of a constructor that Keras has and this library lacks, or that nobody has.
+    """Raise a TypeError for arguments that Keras has and this library lacks, or that nobody has.
 
     Parameters
     ----------
     owner : object
-        What is being made.
+        What is being made; or the method that is called.
     given : mapping
         What its signature did not catch.
     keras_only : mapping of str to tuple
         Keras's arguments, each with the values that ask for nothing (None always does): Keras's defaults.
     """
-    kind = type(owner).__name__
+    called: Any = owner if inspect.isroutine(owner) else type(owner)
+    kind = called.__name__
     for argument, value in given.items():
         if argument not in keras_only:
-            known = argument_names(type(owner))
+            known = argument_names(called) if isinstance(called, type) else _arguments(called)
             raise TypeError(f"{kind}() has no argument {argument!r}.{near_misses(argument, known)}")
         if value is not None and value not in keras_only[argument]:
             raise TypeError(f"{kind}(): the argument {argument!r} of Keras is not here.")

@@ -8,6 +8,10 @@ dropout masks never changes the order of the batches.
 
 from __future__ import annotations
 
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 
 _stream = np.random.Generator(np.random.PCG64())
@@ -31,8 +35,6 @@ def set_random_seed(seed: int) -> None:
     >>> import minibatch as mb
     >>> mb.utils.set_random_seed(1234)
     """
-    import random
-
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**32:
         raise ValueError(f"seed must be an integer from 0 to 2**32 - 1; got {seed!r}.")
     global _stream
@@ -44,3 +46,18 @@ def set_random_seed(seed: int) -> None:
 def next_seed() -> int:
     """Draw a seed (63 bits) from the library's one stream."""
     return int(_stream.integers(2**63))
+
+
+@contextmanager
+def put_back() -> Iterator[None]:
+    """Put back, at the end, what ``set_random_seed`` sets: who seeds runs of their own leaves the script's be."""
+    global _stream
+    ours, pythons, numpys = _stream, random.getstate(), np.random.get_state()  # noqa: NPY002  # as above
+    position = ours.bit_generator.state
+    try:
+        yield
+    finally:
+        _stream = ours
+        _stream.bit_generator.state = position
+        random.setstate(pythons)
+        np.random.set_state(numpys)  # noqa: NPY002  # as above

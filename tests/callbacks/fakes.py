@@ -17,7 +17,7 @@ class FakeModel:
         self.stop_training = False
         self.now = -1
         self.optimizer = SimpleNamespace(learning_rate=learning_rate)
-        self.objective = SimpleNamespace(metrics=list(metrics))
+        self.objective = SimpleNamespace(keyed_metrics={metric.name: metric for metric in metrics})
         self.saved: list[str] = []
 
     def get_weights(self) -> list[int]:

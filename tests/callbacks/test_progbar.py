@@ -88,3 +88,13 @@ def test_the_finished_line_counts_whole_seconds_and_the_running_one_minutes_left
 def test_bad_verbose(verbose: object) -> None:
     with pytest.raises(ValueError, match="verbose must be 'auto', 0, 1 or 2; got "):
         fit(verbose)
+
+
+@pytest.mark.parametrize("verbose", [1, 2])
+def test_an_epoch_that_is_longer_than_the_first(verbose: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """25 samples by 10, carried over: 2 batches, then 3."""
+    model = mb.Sequential([mb.Input((1,)), mb.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    x = np.ones((25, 1))
+    model.fit(mb.Batches(x, x, batch_size=10, remainder="carry", seed=0), epochs=4, verbose=verbose)
+    assert re.findall(r"^(\d+/\d+) ", capsys.readouterr().out, re.MULTILINE) == ["2/2", "3/3", "2/2", "3/3"]

@@ -23,6 +23,25 @@ def tidy() -> Any:
     assert dict(matplotlib.rcParams) == before
 
 
+def test_a_difference_after_one_update_is_a_point() -> None:
+    ax = step_differences({32: ([1, 2], [1e-7, 2e-7]), 1437: ([1], [1e-8])})
+    ax.figure.canvas.draw()
+    long, single = ax.lines
+    assert long.get_marker() == "None"
+    assert single.get_marker() not in ("", "None")
+
+
+def test_a_path_of_one_step_is_points_on_a_plain_axis() -> None:
+    """Where two libraries agree to rounding, the axis shows the loss, not the rounding with a number beside it."""
+    ax = step_losses({"here": [2.3066450], "there": [2.3066451]}, title="Batch size 1,437")
+    ax.figure.canvas.draw()
+    assert all(line.get_marker() not in ("", "None") for line in ax.lines)
+    assert ax.yaxis.get_offset_text().get_text() == ""
+    labels = [label.get_text() for label in ax.get_yticklabels()]
+    assert any(label.startswith("2.3") for label in labels)
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["1"]
+
+
 def test_short_paths_are_drawn_step_by_step() -> None:
     losses = {"here": [2.0, 1.0, np.nan], "there": [2.0, 1.0, 0.5]}
     ax = step_losses(losses, title="Batch size 8")

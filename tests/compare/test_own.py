@@ -12,8 +12,8 @@ from compare.networks import small
 
 import minibatch as mb
 from minibatch.compare import Comparison
-from minibatch.compare.intervals import difference_interval, mean_interval
 from minibatch.compare.training import spaced, timings
+from minibatch.study.intervals import difference_interval, mean_interval
 
 Alone = Callable[..., Comparison]
 Blobs = tuple[np.ndarray, np.ndarray]
@@ -121,5 +121,6 @@ def test_spaced_begins_ends_and_rises(total: int) -> None:
 
 def test_a_single_step_is_timed() -> None:
     found = timings(np.array([0.5]), np.array([4]))
-    assert found["step_seconds"] == found["first_step_seconds"] == 0.5
-    assert found["compile_seconds"] == 0
+    assert found["first_step_seconds"] == 0.5
+    # Nobody can tell what of it was compiling: it is no measurement of a step.
+    assert found["step_seconds"] is found["compile_seconds"] is found["samples_per_second"] is None

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 
@@ -85,10 +86,48 @@ def test_summary_is_made_from_the_numbers(experiment):
     assert f"{experiment.runs[best].val_accuracy[-1]:.1%}" in text
 
 
+def with_right(experiment, **rows):
+    """The same experiment, as if its runs had had these test images right."""
+    right = {32: rows["b32"], 200: rows["b200"], 1437: rows["full"]}
+    runs = {
+        size: dataclasses.replace(run, val_accuracy=[float(right[size].mean())])
+        for size, run in experiment.runs.items()
+    }
+    return dataclasses.replace(experiment, right=right, runs=runs)
+
+
+def test_right_is_what_the_accuracy_is_of(experiment):
+    for size, run in experiment.runs.items():
+        assert experiment.right[size].mean() == pytest.approx(run.val_accuracy[-1], abs=1e-9)
+
+
+def test_best_is_no_verdict_where_chance_splits_the_images_as_well(experiment):
+    """355 against 350 of 360: half a 95% interval of 98.6% is 1.2 points, and the two are 1.4 apart."""
+    best, second, worst = (np.arange(360) < n for n in (355, 350, 100))
+    text = summary(with_right(experiment, b32=best, b200=second, full=worst))
+    # 5 images to none: p = 2/2^5. The full batch has 255 to none against it.
+    assert "was batch 32 with 98.6%. They do not tell it apart from batch 200 (images that only" in text
+    assert "one of the two has right: 5 to 0, p = 0.062): chance alone" in text
+    assert "full batch (" not in text
+    text = summary(with_right(experiment, b32=best, b200=np.arange(360) < 349, full=worst))
+    assert "apart" not in text  # 6 to none: p = 2/2^6 = 0.03
+    assert "this is one run of each: another seed" in text
+
+
+def test_images_that_both_get_right_say_nothing(experiment):
+    """350 and 340 right, but not the same ones: 20 to 10, p = 0.099, where 10 to 0 would be p = 0.002."""
+    best, second = np.arange(360) < 350, np.arange(360) >= 20
+    text = summary(with_right(experiment, b32=best, b200=second, full=second))
+    split = "or the full batch (20 to 10, p = 0.099)"
+    assert "batch 200 (images that only one of the two has right: 20 to 10, p = 0.099)" in text
+    assert split in text
+
+
 def test_everything_is_json(experiment):
     numbers = json.loads(json.dumps(experiment.to_dict(), allow_nan=False))
     assert [run["batch_size"] for run in numbers["runs"]] == [32, 200, 1437]
     assert len(numbers["noise_at_start"]["by_batch_size"][0]["draws"]["angle"]) == 1000
+    assert {len(right) for right in numbers["right"].values()} == {360}
     assert len(numbers["line"]["paths"]["100"]) == 67
 
 

@@ -10,7 +10,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import minibatch as mb
-from minibatch.layers import correlation
+from minibatch import parallel, passes
+from minibatch.layers import correlation, depthwise
 from minibatch.layers import window as window_module
 from minibatch.layers.window import Window
 
@@ -151,6 +152,53 @@ def test_depthwise_and_separable_are_what_the_definition_says(
         bias_initializer="random_normal",
     )
     check_forward(layer, (2, *image, 2))
+
+
+@settings(deadline=None, max_examples=80)
+@given(
+    N=st.integers(1, 5),
+    image=st.tuples(st.integers(1, 9), st.integers(1, 60)),
+    C=st.sampled_from([1, 3, 16, 40, 700]),
+    kernel=PAIR,
+    strides=PAIR,
+    dilation=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    padding=st.sampled_from(["valid", "same"]),
+    wide=st.booleans(),
+    threads=st.sampled_from([1, 3]),
+)
+def test_the_loops_of_a_depthwise_convolution_are_the_formulas(
+    N: int,
+    image: tuple[int, int],
+    C: int,
+    kernel: tuple[int, int],
+    strides: tuple[int, int],
+    dilation: tuple[int, int],
+    padding: str,
+    wide: bool,
+    threads: int,
+) -> None:
+    assume(fits(image, kernel, dilation, padding))
+    window = Window.over(image, kernel, strides, padding, dilation)
+    rng, dtype = np.random.default_rng(N * C), np.float64 if wide else np.float32
+    x, W, dz = (
+        rng.normal(size=shape).astype(dtype)
+        for shape in ((N, *image, C), (*kernel, C, 1), (N, *window.positions, C))
+    )
+
+    def run(large: int, few: int) -> list[np.ndarray]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(passes, "LARGE", large)
+            patch.setattr(depthwise, "FEW", few)
+            patch.setattr(parallel, "_threads", threads)
+            forward = depthwise.depthwise(x, W, window)
+            dx = depthwise.depthwise_input_gradient(dz, W, window)
+            return [forward, dx, depthwise.depthwise_kernel_gradient(x, dz, window)]
+
+    (z, dx, dW), (formula, dx_formula, dW_formula) = run(1, 1), run(1 << 60, 1)
+    np.testing.assert_array_equal(z, formula)  # the same sums in the same order
+    np.testing.assert_array_equal(dx, dx_formula)
+    tolerance = 1e-12 if wide else 1e-4
+    np.testing.assert_allclose(dW, dW_formula, rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.usefixtures("float64")

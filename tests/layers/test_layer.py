@@ -4,6 +4,7 @@ import copy
 import inspect
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -105,7 +106,7 @@ def test_get_weights_are_copies() -> None:
 def test_a_layer_with_weights_and_no_rule_for_per_sample_gradients() -> None:
     class Scale(Layer):
         def build(self, input_shape: tuple[int, ...]) -> None:
-            self.factor = self.add_weight("factor", (), "ones")
+            self.factor = self.add_weight((), "ones", name="factor")
 
     scale = Scale()
     scale.ensure_built((2,))
@@ -114,7 +115,7 @@ def test_a_layer_with_weights_and_no_rule_for_per_sample_gradients() -> None:
     assert mb.layers.Flatten().per_sample_gradients(np.zeros((1, 2)), None) == []
 
 
-@pytest.mark.parametrize("shape", [None, 20, (0,), (-1,), (2.5,), ("a",), (None, 3), (True,)])
+@pytest.mark.parametrize("shape", [None, 20, (0,), (-1,), (2.5,), ("a",), (True,)])
 def test_input_needs_a_tuple_of_positive_integers(shape: object) -> None:
     with pytest.raises(ValueError, match="Input: shape must be a tuple of positive integers"):
         mb.Input(shape)
@@ -238,3 +239,57 @@ def test_a_linear_put_in_place_for_one_layer_promises_nothing(activation: str, r
     assert (other.owns_z, other.has_floor, other.has_softmax) == (True, True, True)
     again = copy.deepcopy(alone)
     np.testing.assert_array_equal(again.forward(x, training=True)[0], y)
+
+
+# Layers as they are written for Keras ------------------------------------------------------------------------
+
+
+def test_add_weight_takes_what_keras_s_takes() -> None:
+    layer = mb.layers.Flatten()
+    kernel = layer.add_weight(shape=(2, 3), initializer="ones", trainable=True)
+    assert (kernel.name, kernel.path, kernel.shape) == ("variable", f"{layer.name}/variable", (2, 3))
+    assert (kernel.value == 1).all()
+    scalar = layer.add_weight(dtype="float32", constraint=None)
+    assert (scalar.name, scalar.shape) == ("variable_1", ())
+    named = layer.add_weight((4,), "zeros", "float32", name="bias", regularizer="l2", trainable=False)
+    assert (named.name, named.trainable) == ("bias", False)
+    assert layer.add_weight((100, 100)).value.std() == pytest.approx(np.sqrt(2 / 200), rel=0.05)  # Glorot uniform
+    assert len(layer.weights) == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"shape": "kernel"}, r"its name by keyword: add_weight\(shape, ..., name='kernel'\)"),
+        ({"constraint": "max_norm"}, "the argument 'constraint' of Keras is not here"),
+        ({"dtype": "int32"}, "the argument 'dtype' of Keras is not here"),
+        ({"initialiser": "zeros"}, r"add_weight\(\) has no argument 'initialiser'. Did you mean 'initializer'"),
+    ],
+)
+def test_add_weight_refuses_in_words(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        mb.layers.Flatten().add_weight(**arguments)
+
+
+def test_a_layer_with_a_call_is_told_that_its_gradient_is_written_out() -> None:
+    class Doubled(Layer):
+        def call(self, inputs: Any) -> Any:
+            return 2 * inputs
+
+    with pytest.raises(TypeError, match=r"Doubled defines call.*forward\(x, training\) and backward.*extending.md"):
+        Doubled()(np.ones((1, 2)))
+
+
+def test_input_dim_says_the_shape_of_the_first_layer_s_input() -> None:
+    model = mb.Sequential([mb.layers.Dense(3, input_dim=4)])
+    assert model.input_shape == (None, 4)
+    assert "input_dim" not in model.layers[0].get_config()
+    table = mb.layers.Embedding(input_dim=5, output_dim=2)  # its own argument of that name
+    assert table.given_shape is None
+    assert table.get_config()["input_dim"] == 5
+
+
+@pytest.mark.parametrize("shape", [(None,), (None, 3)])
+def test_an_open_extent_is_refused_in_words(shape: object) -> None:
+    with pytest.raises(ValueError, match=r"leaves an extent open \(None\).*all samples of a model have one shape"):
+        mb.Input(shape)

@@ -9,6 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minibatch as mb
+from minibatch import parallel, passes
+from minibatch.compiling import PLAIN
+from minibatch.layers import channels
 from minibatch.layers.normalization import moments
 
 SWITCHES = [{}, {"center": False}, {"scale": False}, {"center": False, "scale": False}, {"epsilon": 0.5}]
@@ -23,6 +26,65 @@ def test_gradients_of_batch_normalization(
 ) -> None:
     layer = mb.layers.BatchNormalization(trainable=mode != "frozen", **arguments)
     check_layer(layer, rng.normal(2, 3, shape), training=mode != "inference")
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("arguments", SWITCHES, ids=str)
+@pytest.mark.parametrize("shape", [(5, 3), (4, 2, 3), (2, 3, 2, 1)], ids=str)
+def test_gradients_of_batch_normalization_in_passes(
+    arguments: dict[str, Any], shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
+    monkeypatch.setattr(passes, "LARGE", 1)
+    check_layer(mb.layers.BatchNormalization(**arguments), rng.normal(2, 3, shape), training=True)
+
+
+@pytest.mark.parametrize("arguments", SWITCHES, ids=str)
+@pytest.mark.parametrize("shape", [(9000, 16), (700, 9, 7, 5), (70000, 1), (40, 1200), (33, 40, 33)], ids=str)
+@pytest.mark.parametrize("training", [True, False])
+def test_passes_over_a_large_batch_are_the_formulas(
+    arguments: dict[str, Any],
+    shape: tuple[int, ...],
+    training: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    rng: np.random.Generator,
+) -> None:
+    x = (rng.normal(2, 3, shape) * rng.uniform(0.1, 4, shape[-1])).astype(np.float32)
+    dy = rng.normal(size=shape).astype(np.float32)
+    layer = mb.layers.BatchNormalization(
+        gamma_initializer="random_normal", beta_initializer="random_normal", **arguments
+    )
+    layer.ensure_built(shape[1:])
+    calls: list[str] = []
+    job = channels._job
+    monkeypatch.setattr(channels, "_job", lambda name, *how: calls.append(name) or job(name, *how))
+
+    def run(large: int, threads: int) -> list[np.ndarray]:
+        monkeypatch.setattr(passes, "LARGE", large)
+        monkeypatch.setattr(parallel, "_threads", threads)
+        layer.moving_mean.value[...], layer.moving_variance.value[...] = 0.5, 2
+        y, cache = layer.forward(x, training)
+        dx = layer.backward(dy, cache)
+        of_weights = [weight.gradient.copy() for weight in layer.weights if weight.trainable]
+        return [y, dx, *of_weights, layer.moving_mean.numpy(), layer.moving_variance.numpy()]
+
+    formulas = run(1 << 60, 1)
+    assert not calls
+    in_passes = run(1, 1)
+    assert set(calls) == ({"moments", "normalize", "gradients", "backward"} if training else {"normalize"})
+    for one, other in zip(in_passes, formulas, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=2e-5 * np.abs(other).max())
+    for one, other in zip(run(1, 3), in_passes, strict=True):
+        np.testing.assert_array_equal(one, other)
+    if not training:  # no sums: a few samples at a time, in formulas or passes, are what all of them are
+        np.testing.assert_array_equal(in_passes[0], formulas[0])
+
+
+@pytest.mark.skipif(PLAIN, reason="NumPy's sums, which take the passes' place, round more")
+def test_the_variance_of_numbers_far_from_zero_is_not_lost(rng: np.random.Generator) -> None:
+    x = (10_000 + rng.normal(size=(50_000, 8)) + 100 * np.arange(50_000)[:, None] / 50_000).astype(np.float32)
+    mean, variance = moments(x, (0,))
+    np.testing.assert_allclose(mean[0], x.mean(axis=0, dtype=np.float64), rtol=1e-6)
+    np.testing.assert_allclose(variance[0], x.var(axis=0, dtype=np.float64), rtol=1e-5)
 
 
 @pytest.mark.usefixtures("float64")

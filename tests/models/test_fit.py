@@ -320,7 +320,8 @@ def test_evaluate_is_the_batches_one_by_one_whatever_is_taken_together(
     losses, right, weighted, seen, weights = np.zeros(5)
     for step, start in enumerate(range(0, n, 8)):
         few = slice(start, start + 8)
-        loss, accuracy, weighted_accuracy = model.test_on_batch(x[few], y[few], w[few])
+        batch = model.test_on_batch(x[few], y[few], w[few], return_dict=True)
+        loss, accuracy, weighted_accuracy = batch["loss"], batch["accuracy"], batch["weighted_accuracy"]
         B, W = len(y[few]), w[few].sum()
         losses, right, weighted = losses + B * loss, right + B * accuracy, weighted + W * weighted_accuracy
         seen, weights = seen + B, weights + W

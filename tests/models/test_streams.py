@@ -77,15 +77,101 @@ def test_a_dataset_that_gives_nothing_is_an_error() -> None:
         compiled().fit(nothing, verbose=0)
 
 
-def test_a_generator_that_ends_is_told_apart_from_one_that_goes_on() -> None:
-    def once() -> Any:
-        for low in range(0, 50, 10):
-            yield X[low : low + 10], Y[low : low + 10]
+def some(n: int, made: type = tuple) -> Any:
+    """A generator of n batches of 10, which begin again after the fifth."""
+    for k in range(n):
+        rows = slice(10 * (k % 5), 10 * (k % 5) + 10)
+        yield made((X[rows], Y[rows]))
 
+
+@pytest.mark.parametrize(
+    ("batches", "steps", "epochs", "ran", "message"),
+    [
+        (7, 3, 5, [3, 3, 1], "The data ran out after 1 of the 3 steps of this epoch; training ends with it"),
+        (2, 3, 5, [2], "The data ran out after 2 of the 3 steps of this epoch; training ends with it"),
+        (2, 3, 1, [2], "The data ran out after 2 of the 3 steps of this epoch; training ends with it"),
+        (6, 3, 5, [3, 3], "The data ran out; training ends here. A generator can be run through once only"),
+        (5, None, 2, [5], "The data ran out; training ends here. A generator can be run through once only"),
+    ],
+)
+def test_a_generator_that_runs_dry_ends_the_fit_with_what_there_is(
+    batches: int, steps: int | None, epochs: int, ran: list[int], message: str
+) -> None:
+    seen: list[Any] = []
+
+    class Epochs(mb.callbacks.Callback):
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            seen.append(0)
+
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            seen[-1] += 1
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            seen.append("end")
+
+        def on_train_end(self, logs: Any = None) -> None:
+            seen.append(("over", logs["loss"]))
+
+    model, other = compiled(), compiled()
+    with pytest.warns(UserWarning, match=message) as caught:
+        fit = model.fit(some(batches), steps_per_epoch=steps, epochs=epochs, verbose=0, callbacks=[Epochs()])
+    assert len(caught) == 1
+    assert seen == [*(entry for count in ran for entry in (count, "end")), ("over", fit.history["loss"][-1])]
+    assert fit.epoch == list(range(len(ran)))
+    assert all(loss > 0 for loss in fit.history["loss"])  # Keras reports an epoch without a batch, with a loss of 0
+    # No batch was lost on the way: the same steps, in one epoch.
+    other.fit(some(batches), steps_per_epoch=sum(ran), verbose=0)
+    np.testing.assert_array_equal(model.parameters.theta, other.parameters.theta)
+
+
+@pytest.mark.parametrize("arguments", [{"epochs": 3, "steps_per_epoch": 2}, {}])
+def test_a_generator_of_just_enough_batches_is_no_cause_for_a_word(arguments: dict[str, Any]) -> None:
     model = compiled()
-    with pytest.raises(ValueError, match="A generator can be run through once only: give steps_per_epoch"):
-        model.fit(once(), epochs=2, verbose=0)
-    assert model.optimizer.iterations == 5
+    model.fit(some(6), verbose=0, **arguments)
+    assert model.optimizer.iterations == 6
+
+
+def test_a_fit_takes_no_more_from_a_generator_than_it_needs() -> None:
+    batches = some(7)
+    compiled().fit(batches, epochs=2, steps_per_epoch=2, verbose=0)
+    assert len(list(batches)) == 3
+
+
+@pytest.mark.parametrize("steps", [None, 3])
+def test_a_generator_that_gives_nothing_at_all_is_an_error(steps: int | None) -> None:
+    with pytest.raises(
+        ValueError, match=r"The data gave no batch for this epoch\. A generator can be run through once"
+    ):
+        compiled().fit(some(0), steps_per_epoch=steps, verbose=0)
+
+
+@pytest.mark.parametrize("steps", [None, 2])
+def test_a_validation_without_data_is_no_loss_of_0(steps: int | None) -> None:
+    model = compiled()
+    with pytest.raises(ValueError, match="The data gave no batch"):
+        model.fit(X, Y, epochs=3, validation_data=some(3), validation_steps=steps, verbose=0)
+    assert len(model.history.history["loss"]) == (2 if steps else 1)  # what there was is kept
+
+
+def test_batches_may_be_lists_as_a_data_loader_gives_them() -> None:
+    a, b = compiled(), compiled()
+    a.fit(some(5, list), verbose=0)
+    b.fit(some(5), verbose=0)
+    np.testing.assert_array_equal(a.parameters.theta, b.parameters.theta)
+    np.testing.assert_array_equal(a.predict(some(5, list), verbose=0), b.predict(X[:50], batch_size=10, verbose=0))
+
+
+def test_a_list_as_x_of_batches_is_still_several_inputs() -> None:
+    inputs = mb.Input((2,)), mb.Input((2,))
+    model = mb.Model(list(inputs), mb.layers.Dense(3)(mb.layers.Concatenate()(list(inputs))))
+    x = [X[:, :2], X[:, 2:]]
+    batches = mb.Batches(x, batch_size=10, shuffle=False)
+    np.testing.assert_array_equal(model.predict(batches, verbose=0), model.predict(x, batch_size=10, verbose=0))
+
+
+def test_a_batch_of_too_many_parts() -> None:
+    with pytest.raises(ValueError, match=r"a batch is x, \(x, y\) or \(x, y, sample_weight\); got 4 parts"):
+        compiled().fit(iter([(X, Y, Y, Y)]), verbose=0)
 
 
 @pytest.mark.parametrize("name", ["y", "sample_weight", "batch_size"])

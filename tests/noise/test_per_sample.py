@@ -59,7 +59,7 @@ def test_measuring_leaves_weights_gradient_and_dropout_as_they_were():
 def test_a_layer_without_a_rule_says_so():
     class Scale(mb.layers.Layer):
         def build(self, input_shape):
-            self.factor = self.add_weight("factor", (), "ones")
+            self.factor = self.add_weight((), "ones", name="factor")
 
         def forward(self, x, training=False):
             return self.factor.value * x, x
@@ -100,5 +100,26 @@ def test_layers_used_twice_frozen_layers_penalties_and_normalization(float64):
     for i in range(6):
         _, alone = model.loss_and_gradient(x[i : i + 1], y[i : i + 1])
         np.testing.assert_allclose(rows[i], alone, rtol=1e-9, atol=1e-12)
-    frozen = model.parameters.slices[model.layers[1].kernel]
+    frozen = model.parameters.slices[model.layers[2].kernel]
     assert not rows[:, frozen].any()
+
+
+def test_a_layer_frozen_between_two_fits_is_measured_after_the_next_compile(rng: np.random.Generator) -> None:
+    model = mb.Sequential([mb.Input((3,)), mb.layers.Dense(4, "tanh", name="first"), mb.layers.Dense(1)])
+    x, y = rng.normal(size=(6, 3)), rng.normal(size=(6, 1))
+    model.compile("sgd", "mse")
+    model.fit(x, y, verbose=0)
+    model.layers[0].trainable = False
+    said = r"layer 'first' has trainable=False, but .* Compile the model again"
+    with pytest.raises(ValueError, match=said):
+        mb.noise.gradient_noise(model, x, y, batch_sizes=[2])
+    with pytest.raises(ValueError, match=said):
+        mb.noise.per_sample_gradients(model, x, y)
+    with pytest.raises(ValueError, match=said):
+        mb.noise.curvature.Hessian(model, x, y)
+    with pytest.raises(ValueError, match=said):
+        model.fit(x, y, verbose=0, callbacks=[mb.noise.GradientNoise()])
+    model.compile("sgd", "mse")
+    rows = mb.noise.per_sample_gradients(model, x, y)
+    np.testing.assert_allclose(rows.mean(axis=0), model.loss_and_gradient(x, y)[1], rtol=1e-5, atol=1e-6)
+    assert not rows[:, :16].any()

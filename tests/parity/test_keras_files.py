@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from parity.keras_reference import BOTH, keras, twins
@@ -99,12 +100,34 @@ def test_whole_models(name: str, writer: int, tmp_path: Path) -> None:
     read = reader.saving.load_model(path)
     theirs, mine = (written, read) if writer == 0 else (read, written)
     same(theirs, mine, x)
-    assert [layer.name for layer in mine.layers] == [
-        layer.name for layer in theirs.layers if not isinstance(layer, keras.layers.InputLayer)
-    ]
+    assert [layer.name for layer in mine.layers] == [layer.name for layer in theirs.layers]
     assert mine.evaluate(x, Y, verbose=0) == pytest.approx(theirs.evaluate(x, Y, verbose=0), rel=1e-4)
     go_on(theirs, mine, x=x)
     same(theirs, mine, x, 1e-4)
+
+
+@pytest.mark.parametrize("name", BUILDS)
+def test_weights_files_have_the_same_groups(name: str, tmp_path: Path) -> None:
+    """A layer without weights has its group, too, and so has an input of a graph."""
+    build, _ = BUILDS[name]
+    found: list[list[str]] = []
+    for lib, model in zip(BOTH, twins(build), strict=True):
+        path = tmp_path / f"{lib.__name__}.weights.h5"
+        model.save_weights(path)
+        found.append([])
+        with h5py.File(path) as file:
+            file.visit(found[-1].append)
+    assert found[1] == found[0]
+
+
+def test_a_model_inside_a_model_is_refused_in_words(tmp_path: Path) -> None:
+    L = keras.layers
+    inner = keras.Sequential([keras.Input((6,)), L.Dense(3)])
+    x = keras.Input((6,))
+    for outer in (keras.Sequential([inner, L.Dense(2)]), keras.Model(x, L.Dense(2)(inner(x)))):
+        outer.save(path := tmp_path / "nested.keras")
+        with pytest.raises(ValueError, match="a Sequential model as a layer, which is not here"):
+            mb.saving.load_model(path)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

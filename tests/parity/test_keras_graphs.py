@@ -40,6 +40,29 @@ def two_by_two(lib: Any) -> Any:
     return lib.Model([a, b], [L.Dense(3, activation="softmax", name="class")(h), L.Dense(1, name="number")(h)])
 
 
+def drawn(lib: Any, seed: int) -> Any:
+    """A graph that chance draws: a few inputs, in any order, two shared layers, sums, and one or two outputs."""
+    draw, L = np.random.default_rng(seed), lib.layers
+    inputs = [lib.Input((3,), name=f"input{k}") for k in range(draw.integers(1, 4))]
+    values, shared = list(inputs), [L.Dense(3, name=f"shared{k}") for k in range(2)]
+
+    def any_value() -> Any:
+        return values[draw.integers(len(values))]
+
+    for k in range(draw.integers(1, 9)):
+        kind = draw.integers(4)
+        if kind == 0:
+            values.append(L.Dense(3, name=f"dense{k}")(any_value()))
+        elif kind == 1:
+            values.append(shared[draw.integers(2)](any_value()))
+        elif kind == 2:
+            values.append(L.Add(name=f"sum{k}")([any_value(), any_value()]))
+        else:
+            values.append(L.Dense(3, name=f"narrow{k}")(L.Concatenate(name=f"both{k}")([any_value(), any_value()])))
+    outputs = [values[-1]] + [values[draw.integers(len(inputs), len(values))] for _ in range(draw.integers(2))]
+    return lib.Model([inputs[i] for i in draw.permutation(len(inputs))], outputs)
+
+
 def same_history(theirs: Any, mine: Any) -> None:
     assert list(mine.history) == list(theirs.history)
     for key, values in theirs.history.items():
@@ -55,12 +78,66 @@ def same_weights(theirs: Any, mine: Any) -> None:
 def test_structure(build: Any) -> None:
     theirs, mine = twins(build)
     inputs = len(theirs.inputs)
-    names = [layer.name for layer in theirs.layers if not isinstance(layer, keras.layers.InputLayer)]
-    assert [layer.name for layer in mine.layers] == names
+    assert [layer.name for layer in mine.layers] == [layer.name for layer in theirs.layers]
     assert len(mine.graph.inputs) == inputs
     assert [w.shape for w in mine.weights] == [tuple(w.shape) for w in theirs.weights]
     assert mine.count_params() == theirs.count_params()
     assert mine.output_shape == theirs.output_shape
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_layers_and_weights_come_in_one_order(seed: int) -> None:
+    """Inputs that are used late, or nowhere, and layers that are used at several depths among them."""
+    theirs, mine = (drawn(lib, seed) for lib in BOTH)
+    names = [layer.name for layer in theirs.layers]
+    assert [layer.name for layer in mine.layers] == names
+    assert [type(layer).__name__ for layer in mine.layers] == [type(layer).__name__ for layer in theirs.layers]
+    assert [w.path.split("/", 1)[1] for w in mine.weights] == [w.path for w in theirs.weights]
+    for index, name in enumerate(names):
+        assert mine.get_layer(index=index) is mine.get_layer(name) is mine.layers[index]
+
+
+@pytest.mark.parametrize("build", [residual, two_by_two])
+def test_what_a_layer_makes_of_a_batch(build: Any) -> None:
+    theirs, mine = twins(build)
+    data = [X, X2][: len(theirs.inputs)]
+    for layer in mine.layers:
+        inner = [
+            lib.Model(m.inputs, m.get_layer(layer.name).output) for lib, m in zip(BOTH, (theirs, mine), strict=True)
+        ]
+        expected, got = (np.asarray(model.predict(data, verbose=0)) for model in inner)
+        np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
+        assert [one.name for one in inner[1].layers] == [one.name for one in inner[0].layers]
+
+
+def test_a_sequential_cut_in_two() -> None:
+    halves = []
+    for lib, model in zip(BOTH, twins(stack), strict=True):
+        assert len(model.inputs) == len(model.outputs) == 1
+        assert model.layers[1].input is model.layers[0].output
+        lower = lib.Model(model.inputs, model.layers[0].output)
+        upper = lib.Model(model.layers[1].input, model.outputs)
+        lower_again = lib.Model(lower.inputs, lower.outputs)
+        halves.append([lower.predict(X, verbose=0), lower_again.predict(X, verbose=0)])
+        halves[-1].append(upper.predict(halves[-1][0], verbose=0))
+        np.testing.assert_allclose(halves[-1][2], model.predict(X, verbose=0), rtol=1e-5, atol=1e-6)
+    for theirs, mine in zip(*halves, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_a_layer_that_was_called_twice_has_the_output_of_the_first_call() -> None:
+    for lib in BOTH:
+        x = lib.Input((3,))
+        layer = lib.layers.Dense(3)
+        first = layer(x)
+        layer(first)
+        assert layer.output is first
+        assert layer.input is x
+        both = lib.layers.Add()
+        both([x, first])
+        assert all(a is b for a, b in zip(both.input, [x, first], strict=True))
+        with pytest.raises(AttributeError, match=r"has no|no defined"):
+            _ = lib.layers.Dense(3).output
 
 
 def test_a_shared_layer_and_a_residual_sum_train_alike() -> None:
@@ -222,6 +299,57 @@ def test_a_frozen_layer_stays() -> None:
         model.compile("adam", "sparse_categorical_crossentropy")
         model.fit(X, CLASSES, batch_size=10, epochs=2, shuffle=False, verbose=0)
         assert len(model.trainable_weights) == len(model.non_trainable_weights) == 2
+    same_weights(theirs, mine)
+
+
+@pytest.mark.parametrize("train", ["fit", "train_on_batch"])
+@pytest.mark.parametrize(
+    "optimizer", [("SGD", {}), ("SGD", {"momentum": 0.9}), ("Adam", {}), ("AdamW", {"weight_decay": 0.1})]
+)
+def test_the_flag_of_a_layer_is_heeded_from_the_next_compile_on(optimizer: Any, train: str) -> None:
+    """Until then the layer moves on as before: by its gradients, not by what its momentum keeps of older ones."""
+
+    def build(lib: Any) -> Any:
+        L = lib.layers
+        return lib.Sequential([lib.Input((6,)), L.Dense(5, "tanh"), L.BatchNormalization(), L.Dense(3, "softmax")])
+
+    theirs, mine = twins(build)
+    kind, arguments = optimizer
+    frozen: list[bool] = []
+    for lib, model in zip(BOTH, (theirs, mine), strict=True):
+
+        def compile(lib: Any = lib, model: Any = model) -> None:
+            made = getattr(lib.optimizers, kind)(0.05, **arguments)
+            model.compile(made, "sparse_categorical_crossentropy")
+
+        def moves(model: Any = model) -> bool:
+            before = model.layers[0].get_weights()[0]
+            for low in (0, 20):
+                x, y = X[low : low + 20], CLASSES[low : low + 20]
+                if train == "fit":
+                    model.fit(x, y, batch_size=20, shuffle=False, verbose=0)
+                else:
+                    model.train_on_batch(x, y)
+            return bool((model.layers[0].get_weights()[0] != before).any())
+
+        compile()
+        frozen.append(moves())
+        model.layers[0].trainable = False
+        frozen.append(moves())
+        compile()
+        frozen.append(moves())
+        model.layers[0].trainable = True
+        frozen.append(moves())
+    assert frozen == [True, True, False, False] * 2
+    same_weights(theirs, mine)
+
+
+def test_a_flag_that_is_set_before_the_first_step_is_heeded() -> None:
+    theirs, mine = twins(stack)
+    for model in (theirs, mine):
+        model.compile("adam", "sparse_categorical_crossentropy")
+        model.layers[0].trainable = False
+        model.fit(X[:50], CLASSES[:50], batch_size=10, shuffle=False, verbose=0)
     same_weights(theirs, mine)
 
 

@@ -80,6 +80,18 @@ def test_summary(build: Any, optimizer: str) -> None:
     assert "Optimizer params" in mine[-1]
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_summary_of_a_model_with_a_frozen_layer(optimizer: str) -> None:
+    """The optimizer keeps nothing for weights that do not move."""
+    models = [mlp(lib) for lib in BOTH]
+    for model in models:
+        model.layers[0].trainable = False
+        model.compile(optimizer, "mse")
+        model.fit(np.zeros((1, 20)), np.zeros((1, 10)), verbose=0)
+    theirs, mine = ([line for line in summary(model) if "params" in line] for model in models)
+    assert mine == theirs
+
+
 def test_summary_of_a_model_that_knows_no_shape_yet() -> None:
     theirs, mine = (summary(lib.Sequential([lib.layers.Dense(3), lib.layers.Flatten()])) for lib in BOTH)
     assert mine == theirs

@@ -233,3 +233,35 @@ def test_a_decay_that_is_none(measured):
     np.testing.assert_array_equal(
         named(panels["parts"], "tr(Σ), the noise of one sample").get_ydata(), measured["values"]["trace"]
     )
+
+
+def test_the_monitor_itself_is_drawn_with_its_own_decay(drawn):
+    model = mb.Sequential([mb.Input((3,)), mb.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    x = np.random.default_rng(0).normal(size=(40, 3))
+    monitor = GradientNoise(quantities=["noise_scale", "trace", "grad_norm2"], decay=0.5)
+    model.fit(x, x[:, 0], batch_size=8, epochs=2, verbose=0, callbacks=[monitor])
+    panels = cockpit(monitor)
+    drawn(panels["parts"])
+    assert "noise scale (lags: of means over ~2)" in words(panels["noise_scale"])
+    mean = named(panels["parts"], "tr(Σ), the noise of one sample")
+    assert mean.get_ydata()[-1] == pytest.approx(monitor.averages.trace)
+    with pytest.raises(TypeError, match="a record must be a GradientNoise"):
+        cockpit(model)
+
+
+def test_batches_of_one_sample_have_no_panels_of_crosses(drawn):
+    model = mb.Sequential([mb.Input((3,)), mb.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    x = np.random.default_rng(0).normal(size=(12, 3))
+    monitor = GradientNoise()
+    with pytest.warns(UserWarning, match="two samples"):
+        model.fit(x, x[:, 0], batch_size=1, epochs=1, verbose=0, callbacks=[monitor])
+    panels = cockpit(monitor)
+    assert set(panels) == {"loss", "norms", "cosines", "distance", "histograms"}
+    drawn(panels["loss"])
+    assert "batch size 1 (without what needs two samples" in panels["loss"].figure._suptitle.get_text()
+    # What is no number in larger batches is shown, not hidden.
+    record = monitor.to_dict()
+    record["batch_sizes"]["values"] = [2] * 12
+    assert "noise_scale" in cockpit(record)

@@ -31,7 +31,7 @@ def test_medians_quartiles_and_theory_are_those_of_the_numbers(angles, drawn):
     for bar, a in zip(bars, rows, strict=True):
         np.testing.assert_allclose(bar.get_xdata(), np.quantile(a, [0.25, 0.75]))
     assert [line.get_xdata()[0] for line in marks(ax, "^")] == [84.0, 41.0]
-    assert [t.get_text() for t in ax.get_yticklabels()] == ["1 (stochastic)", "32", "full (1437)"]
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["1 (stochastic)", "32", "full (1,437)"]
     assert all((angles[b] == before[b]).all() for b in angles)
 
 

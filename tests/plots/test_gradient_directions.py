@@ -31,7 +31,7 @@ def test_the_points_handed_in_are_the_points_drawn(paths, bowl, drawn):
     before = {b: path.copy() for b, path in paths.items()}
     ax = drawn(gradient_directions(paths, contours=bowl, n_samples=1437))
     lines = path_lines(ax)
-    assert list(lines) == ["1 (stochastic)", "32", "full (1437)"]
+    assert list(lines) == ["1 (stochastic)", "32", "full (1,437)"]
     for line, (batch_size, path) in zip(lines.values(), paths.items(), strict=True):
         np.testing.assert_array_equal(line.get_xydata(), path)
         np.testing.assert_array_equal(path, before[batch_size])

@@ -31,7 +31,7 @@ def test_the_numbers_handed_in_are_the_numbers_drawn(histories, drawn):
     drawn(axes[0])
     runs = [histories[1], vars(histories[32]), histories["full"]]
     for ax, along in zip(axes, ("epochs", "updates", "seconds"), strict=True):
-        assert list(curves(ax)) == ["1 (stochastic)", "32", "full (1437)"]
+        assert list(curves(ax)) == ["1 (stochastic)", "32", "full (1,437)"]
         assert ax.get_xlabel() == along
         for line, run in zip(curves(ax).values(), runs, strict=True):
             # On the logarithmic panels the start at zero is drawn apart.
@@ -134,7 +134,37 @@ def test_errors_of_a_history(change, message):
 def test_errors(histories):
     with pytest.raises(ValueError, match="at least one batch size"):
         loss_curves({})
-    with pytest.raises(ValueError, match="three, for epochs, updates and seconds; got 2"):
+    with pytest.raises(ValueError, match="axes must be 3, for epochs, updates and seconds; got 2"):
         loss_curves(histories, axes=plt.subplots(1, 2)[1])
     with pytest.raises(ValueError, match="must have 'accuracy'"):
         loss_curves(histories, what="accuracy")
+
+
+class OfFit:
+    """What ``fit`` returns, here and in Keras."""
+
+    def __init__(self, steps, epochs=4, first=0):
+        self.history = {"loss": [1.0 / (k + 1) for k in range(epochs)], "val_loss": [2.0] * epochs}
+        self.epoch = list(range(first, first + epochs))
+        self.params = {"steps": steps, "epochs": epochs, "verbose": 0}
+
+
+def test_what_fit_returns_is_drawn_against_what_it_knows(drawn):
+    panels = loss_curves({32: OfFit(45), "full": OfFit(1, first=2)})
+    assert [panel.get_xlabel() for panel in panels] == ["epochs", "updates"]
+    drawn(panels[0])
+    assert panels[0].get_title(loc="left") == "Loss by batch size, against epochs and updates"
+    np.testing.assert_array_equal(curves(panels[1])["32"].get_xdata(), [45, 90, 135, 180])
+    np.testing.assert_array_equal(curves(panels[0])["full"].get_xdata(), [3, 4, 5, 6])
+    np.testing.assert_allclose(curves(panels[0])["32"].get_ydata(), OfFit(1).history["loss"])
+
+
+def test_a_fit_s_dict_alone_knows_its_epochs(drawn):
+    (panel,) = loss_curves({32: OfFit(45).history, 64: OfFit(23)}, what="val_loss")
+    drawn(panel)
+    assert panel.get_xlabel() == "epochs"
+    assert panel.get_title(loc="left") == "Validation loss by batch size, against epochs"
+    with pytest.raises(ValueError, match="histories\\[32\\] must have 'accuracy'"):
+        loss_curves({32: OfFit(45)}, what="accuracy")
+    with pytest.raises(ValueError, match="axes must be 1, for epochs; got 3"):
+        loss_curves({32: OfFit(45).history}, axes=plt.subplots(1, 3)[1])

@@ -63,7 +63,7 @@ def test_what_is_not_positive_is_shown_at_the_foot(value, words, drawn):
     assert label.x1 <= ax.bbox.x1 + 1.0
 
 
-@pytest.mark.parametrize(("scale", "mark"), [(66.0, "noise scale 66"), (12_345.0, "noise scale 12\u2009345 →")])
+@pytest.mark.parametrize(("scale", "mark"), [(66.0, "noise scale 66"), (12_345.0, "noise scale 12,345 →")])
 def test_the_noise_scale_is_marked_or_named_at_the_edge(scale, mark, drawn):
     ax = drawn(noise_by_batch_size(SIZES, EXACT, trace=S2, n_samples=N, noise_scale=scale))
     assert any(text.get_text().startswith(mark) for text in ax.texts)

@@ -37,7 +37,7 @@ def test_bars_end_at_the_numbers(kind, drawn):
     np.testing.assert_allclose(bars(right), [(0.0, 30.0), (-1.0, 50.0)])
     assert written(left) == ["12", "5", "0.4", "0.1"]
     assert written(right) == ["30", "50"]
-    assert [t.get_text() for t in left.get_yticklabels()] == ["dense (2\u2009080)", "dense_1 (330)"]
+    assert [t.get_text() for t in left.get_yticklabels()] == ["dense (2,080)", "dense_1 (330)"]
     assert left.get_ylim() == right.get_ylim()
     assert (left.get_xscale(), right.get_xscale()) == ("log", "log")
     assert (left.get_xlabel(), right.get_xlabel()) == ("squared gradient", "samples")
@@ -59,6 +59,18 @@ def test_the_whole_model_is_marked(drawn):
     assert list(mark.get_xdata()) == [34.4, 34.4]
     assert "of the whole model: 34.4" in [text.get_text() for text in right.get_legend().get_texts()]
     assert not noise_by_layer(TWO, noise_scale=np.inf)[1].lines
+
+
+@pytest.mark.parametrize("scales", [(1080.0, 1420.0), (1250.0, 1290.0), (20.0, 1300.0)])
+def test_the_mark_of_the_model_runs_through_no_number(scales, drawn):
+    rows = [layer(str(k), noise_scale=scale) for k, scale in enumerate(scales)]
+    left, right = noise_by_layer(rows, noise_scale=1290.0)
+    drawn(left)
+    at = right.transData.transform((1290.0, 0.0))[0]
+    for text in right.texts:
+        box = text.get_window_extent()
+        assert not box.x0 - 1 < at < box.x1 + 1, text
+    assert written(right) == [f"{scale:,.0f}" for scale in scales]
 
 
 def test_what_has_no_place_on_the_axis_is_written_in_words(drawn):
@@ -117,7 +129,7 @@ def test_the_axes_handed_in_are_used_and_nothing_else_is_made(drawn):
     assert plt.get_fignums() == [fig.number]
     assert axes[0].get_title(loc="left") == "Layers"
     # One above the other, each has the names.
-    assert [t.get_text() for t in axes[1].get_yticklabels()] == ["dense (2\u2009080)", "dense_1 (330)"]
+    assert [t.get_text() for t in axes[1].get_yticklabels()] == ["dense (2,080)", "dense_1 (330)"]
 
 
 def test_errors():

@@ -25,7 +25,7 @@ def test_the_numbers_handed_in_are_the_numbers_drawn(drawn):
     # Held from each step to the next, and the last to the end.
     np.testing.assert_array_equal(used.get_xydata(), [[1, 16], [30, 64], [50, 64]])
     assert used.get_drawstyle() == "steps-post"
-    assert words(ax) == ["noise scale", "batch size used", "all 1\u2009437 samples"]
+    assert words(ax) == ["noise scale", "batch size used", "all 1,437 samples"]
     assert ax.get_ylim()[1] > 1437
     assert (ax.get_ylabel(), ax.get_xlabel()) == ("samples", "training step")
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from minibatch.layers import Layer
 from minibatch.layers.layer import Cache
 from minibatch.models import Model
-from minibatch.noise.per_sample import per_sample_gradients
+from minibatch.noise.per_sample import check_settled, per_sample_gradients
 from minibatch.typing import Array
 
 #: The step of the differences, for weights no longer than 1; it bounds the error (see ``Hessian``).
@@ -103,6 +103,7 @@ class Hessian:
     def __init__(self, model: Model, x: Any, y: Any) -> None:
         heads = model.objective.heads
         batch = model.checked(x, y)
+        check_settled(model)
         for head, targets in zip(heads, batch.targets, strict=True):
             _check_mean(head.loss, targets)
         self._model = in_float64(model)

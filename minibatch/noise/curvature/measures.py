@@ -72,7 +72,8 @@ def top_eigenvalues(
 ) -> Eigenpairs:
     """Return the k largest eigenvalues of the Hessian, by Lanczos; frozen weights are left out.
 
-    Gradient descent with learning rate eps is stable on a parabola while the largest is below 2/eps.
+    Gradient descent with learning rate eps is stable on a parabola while the largest is below 2/eps (LeCun et al.
+    1998, "Efficient BackProp", section 5).
 
     Parameters
     ----------

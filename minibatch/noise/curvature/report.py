@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +47,19 @@ class Curvature:
     products: int
     kinks: int
 
+    @property
+    def stable_learning_rate(self) -> float:
+        """2/lambda_max: plain gradient descent, step after step, must stay below it, or it diverges.
+
+        On a parabola each step multiplies the distance from the minimum along an eigenvector by 1 - lr lambda,
+        below 1 in size where lr < 2/lambda (LeCun, Bottou, Orr and Mueller 1998, "Efficient BackProp", section 5).
+        Cohen et al. 2021, arXiv 2103.00065, measure it in networks. ``noise.max_learning_rate``, the best of *one*
+        step along G, can be far above: G may lie where the loss curves little. Infinite where the loss curves up in
+        no direction; too large, if the eigenvalues have not converged.
+        """
+        largest = float(self.eigenvalues.values[0])
+        return 2 / largest if largest > 0 else math.inf
+
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain numbers; eigenvectors are left out.
 
@@ -61,6 +75,7 @@ class Curvature:
             "trace": self.trace.to_dict(),
             "tic": self.tic.to_dict(),
             "noise": self.noise.to_dict(),
+            "stable_learning_rate": self.stable_learning_rate,
             "products": self.products,
             "kinks": self.kinks,
         }
@@ -77,6 +92,10 @@ class Curvature:
         else:
             doubt = f"   ({self.tic.not_positive:,} h_j not above 0: distrust it)" if self.tic.not_positive else ""
             by_diagonal = f"{self.tic.by_diagonal:.4g}{doubt}"
+        limit = self.stable_learning_rate
+        stable = "no limit: the loss curves up in no direction"
+        if math.isfinite(limit):
+            stable = f"stable below {limit:.4g} = 2 / largest eigenvalue (LeCun et al. 1998)"
         scale = Estimate(noise.noise_scale, noise.standard_error, noise.trace.draws)
         rows = {
             "largest eigenvalues of H": "  ".join(f"{value:.4g}" for value in found.values) + state,
@@ -87,8 +106,10 @@ class Curvature:
             "G'HG": f"{noise.grad_curvature:.4g}{downhill}",
             "tr(H Sigma)": str(noise.trace),
             "B_noise": f"{scale} samples",
-            "best learning rate": f"{noise.max_learning_rate:.4g} without noise, "
+            "best rate of one step": f"{noise.max_learning_rate:.4g} without noise, "
             f"{noise.learning_rate(1):.4g} for single samples",
+            "  on batches of B": "noise.learning_rate(B)",
+            "step after step": stable,
         }
         lines = [
             f"N = {self.n_samples:,} samples   D = {self.n_parameters:,} parameters   "
@@ -143,7 +164,9 @@ def loss_curvature(
     G'HG                       932
     tr(H Sigma)                520
     B_noise                    0.5579 samples
-    best learning rate         0.1459 without noise, 0.09366 for single samples
+    best rate of one step      0.1459 without noise, 0.09366 for single samples
+      on batches of B          noise.learning_rate(B)
+    step after step            stable below 0.2918 = 2 / largest eigenvalue (LeCun et al. 1998)
     """
     draws = check_draws(draws)
     H = Hessian(model, x, y)

@@ -59,14 +59,18 @@ class TrueNoiseScale:
 
     @property
     def max_learning_rate(self) -> float:
-        """eps_max = |G|^2/(G'HG), the best learning rate of plain SGD with no noise.
+        """eps_max = |G|^2/(G'HG), the best learning rate of one step of plain SGD with no noise.
 
-        Infinite where G'HG is zero; NaN where G is, since no step goes anywhere.
+        Of one step only: taken again and again, it diverges where it is above 2 over the largest eigenvalue of H
+        (``Curvature.stable_learning_rate``). Infinite where G'HG is zero; NaN where G is, since no step goes
+        anywhere.
         """
         return self._quotient(0.0)
 
     def learning_rate(self, batch_size: int, finite: bool = False) -> float:
-        """Return eps_opt(B) = eps_max/(1 + B_noise/B), the best learning rate for batches of B samples.
+        """Return eps_opt(B) = eps_max/(1 + B_noise/B), the best learning rate of one step on a batch of B samples.
+
+        Of one step only, as ``max_learning_rate``.
 
         Parameters
         ----------

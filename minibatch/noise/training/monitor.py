@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +10,7 @@ from minibatch.callbacks.callback import Logs
 from minibatch.noise.per_sample import check_mean
 from minibatch.noise.training.kept import Kept
 from minibatch.noise.training.measuring import OF_SINGLE, OF_SPREAD, Measuring
-from minibatch.noise.training.plan import Plan
+from minibatch.noise.training.plan import OF_TWO, Plan
 from minibatch.noise.training.record import Record
 from minibatch.noise.training.samples import dense_layers
 from minibatch.noise.training.step import Averages
@@ -46,8 +47,8 @@ class GradientNoise(Measuring):
         of its halves, which take another pass (see ``two_batch_estimates``). "auto" takes the latter where single
         samples have no gradient of their own: with BatchNormalization in training, where they meet in a batch.
     decay : float in [0, 1), default 0.99
-        Of the running means of tr(Sigma) and |G|^2 that the noise scale is the ratio of: over about 100
-        measurements.
+        Of the running means of tr(Sigma) and |G|^2 that the noise scale is the ratio of: over about 1/(1 - decay),
+        so 100 measurements, whatever an epoch's length. Smaller is quicker and noisier; see the notes.
     bins : int, default 60
         Of the histograms.
 
@@ -72,7 +73,8 @@ class GradientNoise(Measuring):
     Warns
     -----
     UserWarning
-        Once, where quantities of the default set cannot be measured: which, and why.
+        Once, where quantities of the default set cannot be measured: which, and why. At the start of a fit whose
+        batches are of one sample: what needs two is NaN then.
 
     Notes
     -----
@@ -80,7 +82,7 @@ class GradientNoise(Measuring):
 
     - "loss", "batch_size", "grad_norm": of the batch, from before the step.
     - "trace", "grad_norm2": this step's estimates of tr(Sigma) and |G|^2; "noise_scale", "signal_to_noise": from
-      their running means.
+      their running means over about the last 100 measurements.
     - "norm_test", "inner_product_test", "orthogonality_test"; "cabs", a batch size; "gsnr"; "eb", above 0 where
       training should stop.
     - "cosine_to_previous": to the gradient of the step before; "cosine_to_full": to that of all samples, in
@@ -94,7 +96,17 @@ class GradientNoise(Measuring):
 
     They land in the batch logs of the steps at which they are measured, and in the epoch's logs and the history:
     the mean of the epoch's measurements that are numbers (NaN if there was none), and for the noise scale its
-    value at the epoch's end. "loss" and "batch_size" are left out there. A fit begins a new series.
+    value at the epoch's end. "loss" and "batch_size" are left out there. A fit begins a new series. What is in the
+    logs, any callback can act on, and ``verbose=1`` prints: for a short line name a few quantities, or fit with
+    ``verbose=0`` and print from the history.
+
+    **The noise scale lags.** It is no number of the present weights: it is the mean of tr(Sigma) over the mean of
+    |G|^2 of the last 100 measurements or so (McCandlish et al. 2018, appendix A.1), in which the steps with a large
+    |G|^2 weigh most. While the loss falls and the noise scale grows it is behind, often by a factor of two or more.
+    ``gradient_noise`` on all samples has the number of the present weights, exactly; that one scatters from step to
+    step as |G|^2 does. For a trend or a choice made while training, take this; for a statement about a model as it
+    is, that. "trace" and "grad_norm2" in the history are means over one epoch: their ratio lags less, and scatters
+    more.
 
     A sample's weight, and its class's, is a part of g_i; so is the gradient of the weights' penalties. A gradient
     that is not finite gives NaN, which the running means leave out; so does, where a spread is needed, a batch of
@@ -171,10 +183,17 @@ class GradientNoise(Measuring):
         self._size = sum(weight.value.size for weight in model.trainable_weights)
         self._reference = None if isinstance(self.batch, str) else model.checked(*self.batch)
         self._full = [model.checked(*self.full)] if self.full is not None else self._feed
-        streams = self._feed is None or self._feed.batches is None
-        if "cosine_to_full" in self.plan.intervals and self.full is None and streams:
+        batches = None if self._feed is None else self._feed.batches
+        if "cosine_to_full" in self.plan.intervals and self.full is None and batches is None:
             why = "the fit is not fed arrays or Batches, whose full gradient could be computed; give full=(x, y)."
             self._leave_out(["cosine_to_full"], why, ValueError)
+        of_two = [name for name in self.plan.intervals if name in OF_TWO]
+        if of_two and self._reference is None and batches is not None and batches.batch_size == 1:
+            warnings.warn(
+                f"GradientNoise: {', '.join(of_two)} need at least two samples in a batch; this fit's have one: "
+                "they are NaN. Give larger batches, or samples of their own to measure on, batch=(x, y).",
+                stacklevel=2,
+            )
         self.travel = Travel(model)
         self.travel.begin()
 
@@ -248,9 +267,9 @@ class GradientNoise(Measuring):
         dict
             "steps" and "values": by name, a list each; "loss" and "batch_sizes": {"steps", "values"}; "epochs": the
             last step of each epoch; "histograms": {"steps", "edges", "counts"}; "histograms_2d": the same with
-            "theta_edges".
+            "theta_edges"; "decay".
         """
-        return self.record.to_dict()
+        return self.record.to_dict() | {"decay": self.decay}
 
     def table(self, lines: int = 12) -> str:
         """Return the series as text: about so many of the steps, evenly spread."""

@@ -16,6 +16,8 @@ SPREAD = ("trace", "grad_norm2", "noise_scale", "signal_to_noise", "norm_test", 
 #: What only the gradients of single samples give.
 SINGLE = ("inner_product_test", "orthogonality_test", "gsnr", "eb", "alpha", "histogram", "histogram_2d")
 NAMES = (*PLAIN, *SPREAD, *SINGLE)
+#: What is of the spread of the samples in a batch: there is none in a batch of one.
+OF_TWO = (*SPREAD, "inner_product_test", "orthogonality_test", "gsnr", "eb", "alpha")
 #: What takes much longer than a step: by default once in an epoch.
 COSTLY = ("cosine_to_full", "histogram", "histogram_2d")
 
@@ -48,6 +50,11 @@ class Plan:
     def __init__(self, quantities: Any = None, every: int | str = 1) -> None:
         self.by_name = quantities is not None
         self.intervals: dict[str, int | str] = {}
+        if isinstance(every, list | tuple | set | frozenset | Mapping) or every in NAMES:
+            raise ValueError(
+                f"every must be a positive number of steps, or 'epoch'; got {every!r}. What to measure is "
+                f"quantities={every!r}."
+            )
         checked = _interval("every", every)
         if quantities is None:
             quantities = NAMES

@@ -251,6 +251,30 @@ def test_no_gradient_no_scale():
     assert "inf samples" in loss_curvature(model, x, y).table()
 
 
+@pytest.mark.parametrize(("share", "grows"), [(0.97, False), (1.03, True)])
+def test_the_stable_learning_rate_is_where_descent_begins_to_diverge(share, grows):
+    model, x, y = line()
+    found = loss_curvature(model, x, y)
+    # H = 2 [[5, 3], [3, 2]] / 2 has (7 + sqrt(45))/2 as its largest eigenvalue.
+    assert found.stable_learning_rate == pytest.approx(4 / (7 + np.sqrt(45)), rel=1e-6)
+    assert found.to_dict()["stable_learning_rate"] == found.stable_learning_rate
+    model.compile(mb.optimizers.SGD(share * found.stable_learning_rate), "mse")
+    losses = model.fit(x, y, batch_size="full", epochs=200, verbose=0).history["loss"]
+    assert (losses[-1] > 10 * losses[0]) is grows
+
+
+def test_the_best_rate_of_one_step_may_be_one_that_diverges():
+    """G along the eigenvector of little curvature: the best of one step is 1/lambda_min, far above 2/lambda_max."""
+    model = mb.Sequential([mb.Input((2,)), mb.layers.Dense(1, use_bias=False, kernel_initializer="zeros")])
+    model.compile("sgd", "mse")
+    found = loss_curvature(model, np.array([[10.0, 0.0], [0.0, 1.0]]), np.array([1e-9, 5.0]))  # H = diag(100, 1)
+    assert found.noise.max_learning_rate == pytest.approx(1.0, rel=1e-5)
+    assert found.stable_learning_rate == pytest.approx(0.02, rel=1e-5)
+    text = found.table()
+    assert "best rate of one step      1 without noise" in text
+    assert "stable below 0.02 = 2 / largest eigenvalue" in text
+
+
 def test_where_the_loss_curves_down_along_g():
     # cos z at z = 0.5 has slope -sin z and curvature -cos z: G'HG < 0. In words: no best step.
     cosine = mb.activations.Activation(lambda z: np.cos(z))
@@ -272,6 +296,8 @@ def test_where_the_loss_curves_down_along_g():
     assert found.eigenvalues.values[0] == pytest.approx(-(np.cos(0.5) + 1.44 * np.cos(0.6)) / 2, rel=1e-6)
     assert found.tic.not_positive == 1
     assert "not above 0: no best step" in found.table()
+    assert "no limit: the loss curves up in no direction" in found.table()
+    assert found.to_dict()["stable_learning_rate"] is None
     assert "1 h_j not above 0: distrust it" in found.table()
 
 

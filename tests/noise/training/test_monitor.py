@@ -12,12 +12,12 @@ import pytest
 
 import minibatch as mb
 from minibatch.models.watcher import Watcher
-from minibatch.noise import per_sample_gradients
+from minibatch.noise import gradient_noise, per_sample_gradients
 from minibatch.noise.training import elementwise, quantities, shares
 from minibatch.noise.training import sums as room
 from minibatch.noise.training.kept import Kept
 from minibatch.noise.training.monitor import GradientNoise
-from minibatch.noise.training.plan import NAMES, SINGLE, SPREAD
+from minibatch.noise.training.plan import NAMES, OF_TWO, SINGLE, SPREAD
 from minibatch.noise.training.samples import Samples, dense_layers
 from minibatch.noise.training.sums import sums
 from minibatch.noise.training.travel import Travel
@@ -457,8 +457,10 @@ def test_gradients_that_are_not_finite_are_nan_and_stop_nothing() -> None:
 
 def test_batches_of_one_sample() -> None:
     monitor = GradientNoise()
-    history = with_dropout().fit(X[:5], Y[:5], batch_size=1, epochs=1, verbose=0, callbacks=[monitor])
-    for name in ("trace", "noise_scale", "norm_test", "gsnr", "eb", "cabs", "alpha"):
+    with pytest.warns(UserWarning, match="need at least two samples") as warned:
+        history = with_dropout().fit(X[:5], Y[:5], batch_size=1, epochs=1, verbose=0, callbacks=[monitor])
+    for name in OF_TWO:
+        assert name in str(warned[0].message)
         assert np.isnan(monitor.steps[name][1]).all(), name
     assert math.isnan(history.history["trace"][0])
     assert np.isfinite(monitor.steps["grad_norm"][1]).all()
@@ -622,3 +624,49 @@ def test_alpha_where_the_optimizer_changes_its_ways_between_epochs(
     np.testing.assert_array_equal(found[0][0], found[1][0])
     np.testing.assert_allclose(found[0][1], found[1][1], rtol=1e-6)
     assert found[0][0].tolist() == list(range(1, 8))
+
+
+@pytest.mark.parametrize("given", [["noise_scale"], {"noise_scale": 1}, "noise_scale"])
+def test_names_in_the_place_of_the_interval_are_shown_their_own(given):
+    with pytest.raises(ValueError, match="What to measure is quantities="):
+        GradientNoise(given)
+
+
+def test_batches_of_one_sample_are_warned_of_once_and_by_name():
+    model = mb.Sequential([mb.Input((3,)), mb.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    x = np.random.default_rng(0).normal(size=(9, 3))
+    y = x[:, 0]
+    with pytest.warns(UserWarning, match="noise_scale, gsnr need at least two samples in a batch") as warned:
+        history = model.fit(
+            x,
+            y,
+            batch_size=1,
+            epochs=2,
+            verbose=0,
+            callbacks=[GradientNoise(quantities=["grad_norm", "noise_scale", "gsnr"])],
+        )
+    assert len(warned) == 1
+    assert np.isnan(history.history["noise_scale"]).all()
+    # No word (a warning is an error here) where nothing of the kind is asked for, or there are samples for it.
+    for quiet in (GradientNoise(quantities=["grad_norm"]), GradientNoise(quantities=["noise_scale"], batch=(x, y))):
+        history = model.fit(x, y, batch_size=1, epochs=1, verbose=0, callbacks=[quiet])
+    assert np.isfinite(history.history["noise_scale"]).all()
+
+
+def test_the_noise_scale_lags_and_the_report_does_not():
+    """At fixed weights the two agree; when the noise scale then jumps, the running mean is still behind."""
+    x = np.random.default_rng(0).normal(size=(400, 3))
+    y = x @ [1.0, 2.0, 3.0] + 0.3 * np.random.default_rng(1).normal(size=400)
+    model = mb.Sequential([mb.Input((3,)), mb.layers.Dense(1, kernel_initializer="zeros")])
+    model.compile(mb.optimizers.SGD(0.0), "mse")
+    monitor = GradientNoise(quantities=["noise_scale"])
+
+    def exact():
+        return gradient_noise(model, x, y, batch_sizes=[20], draws=0).noise_scale
+
+    still = model.fit(x, y, batch_size=20, epochs=10, verbose=0, callbacks=[monitor]).history["noise_scale"][-1]
+    assert still == pytest.approx(exact(), rel=0.05)
+    model.compile(mb.optimizers.SGD(0.05), "mse")
+    moving = model.fit(x, y, batch_size=20, epochs=2, verbose=0, callbacks=[monitor]).history["noise_scale"][-1]
+    assert exact() > 10 * moving

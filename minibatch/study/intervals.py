@@ -1,4 +1,4 @@
-"""Means with intervals, from a few seeds each."""
+"""Means with intervals, from a few seeds each; and two models on the same test samples."""
 
 from __future__ import annotations
 
@@ -95,3 +95,28 @@ def difference_interval(first: Sequence[float], second: Sequence[float]) -> Inte
     freedom = (va + vb) ** 2 / (va**2 / (len(a) - 1) + vb**2 / (len(b) - 1))
     half = t_quantile(float(freedom)) * math.sqrt(va + vb)
     return Interval(n, mean, mean - half, mean + half, math.sqrt((a.var(ddof=1) + b.var(ddof=1)) / 2))
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """Return the p-value for two models that are right on different ones of the same test samples.
+
+    Samples on which both are right, or both wrong, say nothing of the difference. Were the models equally good,
+    each of the others would be as likely the first's as the second's: p is the chance of a split so uneven.
+    McNemar 1947, "Note on the sampling error of the difference between correlated proportions or percentages";
+    here with the exact binomial distribution, two-sided, which holds for small counts too.
+
+    Parameters
+    ----------
+    only_first, only_second : int
+        How many samples only this one of the two has right.
+
+    Examples
+    --------
+    Five against none is 2/2^5:
+
+    >>> mcnemar(5, 0), mcnemar(3, 3)
+    (0.0625, 1.0)
+    """
+    n, most = only_first + only_second, max(only_first, only_second)
+    as_uneven = sum(math.comb(n, k) for k in range(most, n + 1))
+    return min(1.0, float(2 * as_uneven / 2**n))

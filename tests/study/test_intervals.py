@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from minibatch.compare.intervals import difference_interval, mean_interval, t_quantile
+from minibatch.study.intervals import difference_interval, mcnemar, mean_interval, t_quantile
 
 
 def t_density(t: np.ndarray, freedom: int) -> np.ndarray:
@@ -52,3 +52,17 @@ def test_one_number_has_no_interval() -> None:
 def test_no_spread_at_all() -> None:
     assert difference_interval([1.0, 1.0], [1.0, 1.0]).holds_zero
     assert not difference_interval([2.0, 2.0], [1.0, 1.0]).holds_zero
+
+
+@pytest.mark.parametrize(("first", "second"), [(0, 0), (1, 0), (5, 0), (4, 2), (3, 3), (7, 12)])
+def test_mcnemar_against_all_splits(first: int, second: int) -> None:
+    """Every way in which the samples could have fallen, one by one."""
+    n, uneven = first + second, abs(first - second)
+    as_uneven = sum(abs(2 * fallen.bit_count() - n) >= uneven for fallen in range(2**n))
+    assert mcnemar(first, second) == pytest.approx(as_uneven / 2**n)
+    assert mcnemar(second, first) == mcnemar(first, second)
+
+
+def test_mcnemar_of_many_samples_is_the_normal_distribution_s() -> None:
+    z = (560 - 480 - 1) / math.sqrt(560 + 480)  # with the correction for continuity
+    assert mcnemar(560, 480) == pytest.approx(math.erfc(z / math.sqrt(2)), rel=0.01)

@@ -1,0 +1,181 @@
+"""Which batch size is better, and were the runs enough to say so? The same model under several seeds at each."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from minibatch.batching import Batches, steps_per_epoch
+from minibatch.callbacks.monitor import MonitorCallback
+from minibatch.models import Model
+from minibatch.study.report import BatchSizeStudy, Setting
+from minibatch.study.run import Arrays, measure
+from minibatch.study.trajectory import Trajectory
+from minibatch.typing import Array
+from minibatch.utils.names import near_misses
+from minibatch.utils.random import put_back, set_random_seed
+
+#: Called as ``progress(what, runs_done, runs_in_all)``.
+Progress = Callable[[str, int, int], Any]
+
+
+def batch_size_study(
+    build: Callable[[], Model],
+    x: Any,
+    y: Any,
+    *,
+    batch_sizes: Sequence[int | str],
+    epochs: int,
+    validation_data: tuple[Any, Any] | None = None,
+    seeds: int | Iterable[int] = 5,
+    learning_rates: Sequence[float] | None = None,
+    metric: str = "val_loss",
+    mode: str = "auto",
+    progress: Progress = lambda *_: None,
+) -> BatchSizeStudy:
+    """Train one model at several batch sizes under several seeds, and compare how it ends.
+
+    Under one seed every batch size has the same initial weights and sees the samples in the same order, cut into
+    batches of its size. So the runs of a seed are a pair, or a row, and what a seed does to all of them alike falls
+    out of their differences.
+
+    Parameters
+    ----------
+    build : callable
+        Returns a new, compiled model, its initial weights drawn: give it no seed of its own. Before each call the
+        library's seed is set, as by ``set_random_seed``, to that of the run; afterwards all is put back.
+    x, y : array_like, shapes (N, ...)
+        To train on.
+    batch_sizes : sequence of int or "full"
+        Different ones.
+    epochs : int
+        The same for all: so small batches make more updates.
+    validation_data : (x, y), optional
+    seeds : int or iterable of int, default 5
+        That many, from 0 on; or these. Two at least have intervals; with two or three they are very wide.
+    learning_rates : sequence of float, optional
+        To train at each of them, in place of the one that the model is compiled with. Batch sizes are then compared
+        each at its own best.
+    metric : str, default "val_loss"
+        What decides: "loss", "accuracy" or another that the model is compiled with, of the training set; with
+        "val_" before it, of the validation set. Measured at the end, with the weights as they are then.
+    mode : {"auto", "min", "max"}
+        Which way ``metric`` is better; "auto" knows it as ``EarlyStopping`` does.
+    progress : callable, optional
+        Called as ``progress(what, runs_done, runs_in_all)``.
+
+    Returns
+    -------
+    BatchSizeStudy
+        With ``table()``, ``verdict()``, ``to_dict()`` and ``plot()``.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to run, something is given twice, or the model has no such metric.
+    RuntimeError
+        If ``build`` returns other initial weights for the same seed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import minibatch as mb
+    >>> from minibatch.study import batch_size_study
+    >>> x = np.random.default_rng(0).normal(size=(120, 3))
+    >>> y = x @ [1.0, -2.0, 0.5] + 0.3
+    >>> def build():
+    ...     model = mb.Sequential([mb.Input((3,)), mb.layers.Dense(1)])
+    ...     model.compile(mb.optimizers.SGD(0.01), "mse")
+    ...     return model
+    >>> found = batch_size_study(build, x, y, batch_sizes=[4, 32, "full"], epochs=3, metric="loss")
+    >>> found.best.batch_size, [setting.updates for setting in found.settings]
+    (4, [90, 12, 3])
+    >>> found.difference(found.settings[1]).holds_zero
+    False
+    """
+    x, y = np.asarray(x), np.asarray(y)
+    n = len(x)
+    sizes = sorted({n if size == "full" else min(_positive("batch_sizes", size), n) for size in batch_sizes})
+    if not sizes or len(sizes) < len(batch_sizes):
+        raise ValueError(f"batch_sizes must be different ones, at least one, of {n} samples; got {batch_sizes!r}.")
+    numbers = list(range(_positive("seeds", seeds))) if isinstance(seeds, int) else [int(seed) for seed in seeds]
+    if not numbers or len(set(numbers)) < len(numbers):
+        raise ValueError(f"seeds must be a positive number of them, or different ones; got {seeds!r}.")
+    rates = [None] if learning_rates is None else sorted(float(rate) for rate in learning_rates)
+    if not rates or len(set(rates)) < len(rates):
+        raise ValueError(f"learning_rates must be different ones, at least one; got {learning_rates!r}.")
+    _positive("epochs", epochs)
+    sets: dict[str, Arrays] = {"": (x, y)}
+    if validation_data is not None:
+        sets["val_"] = (np.asarray(validation_data[0]), np.asarray(validation_data[1]))
+
+    ends: dict[tuple[int, float | None], list[dict[str, float]]] = {}
+    starts: dict[int, Array] = {}
+    larger_is_better = None
+    plan = [(seed, size, rate) for seed in numbers for size in sizes for rate in rates]
+    for done, (seed, size, rate) in enumerate(plan):
+        words = f"seed {seed}, batch size {size}" + ("" if rate is None else f", learning rate {rate:g}")
+        progress(words, done, len(plan))
+        model, start = _train(build, x, y, size, epochs, seed, rate)
+        if not np.array_equal(starts.setdefault(seed, start), start, equal_nan=True):
+            raise RuntimeError("build() must return a model with the same initial weights after the same seed.")
+        found = measure(model, sets)
+        if metric not in found:
+            hint = " Give validation_data." if metric.startswith("val_") and validation_data is None else ""
+            known = f"there are {', '.join(found)}.{near_misses(metric, found)}"
+            raise ValueError(f"the model has no {metric!r} at the end of a run; {known}{hint}")
+        if larger_is_better is None:
+            larger_is_better = Direction(metric, mode).of(model)
+        ends.setdefault((size, rate), []).append(found)
+    progress("", len(plan), len(plan))
+
+    assert larger_is_better is not None  # the plan has a run
+    return BatchSizeStudy(
+        n_samples=n,
+        epochs=epochs,
+        seeds=tuple(numbers),
+        metric=metric,
+        larger_is_better=larger_is_better,
+        one_start=len(numbers) > 1 and all(np.array_equal(start, starts[numbers[0]]) for start in starts.values()),
+        settings=tuple(
+            Setting(
+                batch_size=size,
+                learning_rate=rate,
+                updates=epochs * steps_per_epoch(n, size),
+                ends={name: tuple(end[name] for end in found) for name in found[0]},
+            )
+            for (size, rate), found in sorted(ends.items(), key=lambda item: (item[0][0], item[0][1] or 0.0))
+        ),
+    )
+
+
+def _train(
+    build: Callable[[], Model], x: Array, y: Array, size: int, epochs: int, seed: int, rate: float | None
+) -> tuple[Model, Array]:
+    """Return a model trained under a seed, and the weights that it began with."""
+    with put_back():
+        set_random_seed(seed)
+        model = build()
+        if rate is not None:
+            model.optimizer.learning_rate = rate
+        path = Trajectory(every=sys.maxsize)  # the two ends
+        model.fit(Batches(x, y, batch_size=size, seed=seed), epochs=epochs, verbose=0, callbacks=[path])
+    return model, path.points[0]
+
+
+def _positive(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise ValueError(f"{name} must be positive integers; got {value!r}.")
+    return int(value)
+
+
+class Direction(MonitorCallback):
+    """Which way a metric is better, as the callbacks know it."""
+
+    def of(self, model: Model) -> bool:
+        """Return whether larger is better, for a compiled model."""
+        self.set_model(model)
+        return self._resolve()

@@ -1,0 +1,219 @@
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minibatch as mb
+from minibatch.batching import Batches
+from minibatch.study import BatchSizeStudy, Setting, batch_size_study
+from minibatch.study.intervals import Interval, t_quantile
+from minibatch.study.report import seeds_needed
+
+
+def build() -> mb.Sequential:
+    model = mb.Sequential([mb.Input((4,)), mb.layers.Dense(8, "relu"), mb.layers.Dropout(0.1), mb.layers.Dense(1)])
+    model.compile(mb.optimizers.SGD(0.05), "mse", metrics=["mae"])
+    return model
+
+
+@pytest.fixture(scope="module")
+def data() -> tuple[np.ndarray, np.ndarray]:
+    x = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
+    return x, (x @ [1.0, -1.0, 0.5, 2.0]).astype(np.float32)
+
+
+def study_of(values: dict[int, list[float]], larger: bool = True, **changes) -> BatchSizeStudy:
+    settings = tuple(Setting(size, None, 10, {"val_accuracy": tuple(row)}) for size, row in values.items())
+    seeds = tuple(range(len(next(iter(values.values())))))
+    given = {"n_samples": 100, "epochs": 2, "metric": "val_accuracy", "one_start": False} | changes
+    return BatchSizeStudy(seeds=seeds, larger_is_better=larger, settings=settings, **given)
+
+
+def test_a_run_is_a_plain_fit_under_its_seed(data):
+    x, y = data
+    found = batch_size_study(
+        build, x, y, batch_sizes=[32, 8, "full"], epochs=2, seeds=[3, 9], validation_data=(x[:20], y[:20])
+    )
+    assert [(s.batch_size, s.updates) for s in found.settings] == [(8, 16), (32, 4), (60, 2)]
+    for k, seed in enumerate([3, 9]):
+        for setting in found.settings:
+            mb.utils.set_random_seed(seed)
+            model = build()
+            model.fit(Batches(x, y, batch_size=setting.batch_size, seed=seed), epochs=2, verbose=0)
+            loss, mae = model.evaluate(x[:20], y[:20], batch_size="full", verbose=0)
+            assert (setting.ends["val_loss"][k], setting.ends["val_mae"][k]) == (loss, mae)
+            assert setting.ends["loss"][k] == model.evaluate(x, y, batch_size="full", verbose=0)[0]
+    assert not found.larger_is_better
+    assert not found.one_start
+
+
+def test_learning_rates_are_set_and_each_batch_size_is_compared_at_its_best(data):
+    x, y = data
+    rates = [0.1, 1e-4, 0.01]
+    found = batch_size_study(
+        build, x, y, batch_sizes=[8, "full"], epochs=2, seeds=2, learning_rates=rates, metric="loss"
+    )
+    assert [(s.batch_size, s.learning_rate) for s in found.settings] == [
+        (b, rate) for b in (8, 60) for rate in sorted(rates)
+    ]
+    for size, chosen in zip((8, 60), found.compared, strict=True):
+        means = {s.learning_rate: np.mean(s.ends["loss"]) for s in found.settings if s.batch_size == size}
+        assert chosen.learning_rate == min(means, key=means.get)
+    text = found.table()
+    assert "0.0001" in text
+    assert "at its best rate" in text
+    assert "perhaps better beyond it: 8 (learning rate 0.1) and full (learning rate 0.1)" in text
+    assert found.plot().get_xscale() == "log"
+
+
+def test_paired_differences_by_hand():
+    # Differences 32 - 16: -2, -4, -6, -4: mean -4, sd sqrt(8/3); t(3) = 3.182; half 3.182 sqrt(8/3)/2 = 2.598.
+    # The sides' own spreads, sd above 10, would have hidden it.
+    found = study_of({16: [50.0, 60.0, 70.0, 80.0], 32: [48.0, 56.0, 64.0, 76.0]})
+    assert found.best.batch_size == 16
+    gap = found.difference(found.settings[1])
+    assert (gap.mean, gap.sd) == (-4.0, pytest.approx(math.sqrt(8 / 3)))
+    assert (gap.low, gap.high) == (pytest.approx(-6.598, abs=1e-3), pytest.approx(-1.402, abs=1e-3))
+    assert "4 seeds tell it apart from 32: the runs were enough. Under 4 of the 4 seeds" in found.verdict()
+    assert "worse" in found.table()
+
+
+def test_runs_that_were_not_enough_say_so_and_how_many_might_be():
+    # Differences 64 - 16: -3, +1, -2, 0: mean -1, sd sqrt(10/3) = 1.826. t(n-1) 1.826/sqrt(n) < 1 first at n = 16:
+    # 2.145 * 1.826 / sqrt(15) = 1.011, 2.131 * 1.826 / 4 = 0.973.
+    found = study_of({16: [50.0, 50.0, 50.0, 50.0], 64: [47.0, 51.0, 48.0, 50.0], 99: [9.0, 8.0, 7.0, 8.0]})
+    words = found.verdict()
+    assert "tell it apart from 99, but not from 64: for that the runs were not enough." in words
+    assert "Under 3 of the 4 seeds no other did better: one run alone might have named another (1 of 4)" in words
+    assert "the difference from 64 is what it seems, about 16 seeds would show it" in words
+    assert "not told apart" in found.table()
+
+
+def test_smaller_can_be_better():
+    found = study_of({16: [0.3, 0.4], 32: [0.1, 0.2]}, larger=False)
+    assert (found.best.batch_size, found.won) == (32, 2)
+    assert found.difference(found.settings[0]).mean == pytest.approx(0.2)
+
+
+@given(
+    st.lists(
+        st.lists(st.floats(-10, 10).map(lambda v: round(v, 3)), min_size=3, max_size=3), min_size=2, max_size=4
+    ),
+    st.booleans(),
+)
+def test_the_best_is_the_best_mean_and_no_other_beats_it_on_average(rows, larger):
+    found = study_of({16 * (k + 1): row for k, row in enumerate(rows)}, larger)
+    means = [np.mean(row) for row in rows]
+    assert found.values(found.best).mean() == (max(means) if larger else min(means))
+    sign = 1 if larger else -1
+    assert all(sign * found.difference(setting).mean <= 1e-12 for setting in found.settings)
+    best = rows[found.settings.index(found.best)]
+    assert found.won == sum(all(sign * b >= sign * row[k] for row in rows) for k, b in enumerate(best))
+    assert found.verdict()
+    assert json.dumps(found.to_dict(), allow_nan=False)
+
+
+def test_a_setting_that_diverged_is_never_best_and_is_no_doubt(drawn_figure):
+    found = study_of({16: [math.nan, math.inf], 32: [0.1, 0.2], 64: [0.2, 0.3]}, larger=False)
+    assert found.best.batch_size == 32
+    assert "not finite: 2 of 2" in found.table()
+    assert "tell it apart from 16" in found.verdict()
+    assert found.to_dict()["settings"][0]["interval"]["mean"] is None
+    drawn_figure(found.plot())
+    lost = study_of({16: [math.nan, 1.0], 32: [0.1, math.nan]})
+    assert "nothing to compare" in lost.verdict()
+    assert lost.table()
+
+
+def test_one_seed_and_one_batch_size_have_no_verdict():
+    assert "That is one run of each" in study_of({16: [0.3], 32: [0.1]}).table()
+    alone = study_of({100: [0.3, 0.5]})
+    assert "batch size full, 0.4000. No other batch size was tried." in alone.verdict()
+    assert "more updates" not in alone.table()
+
+
+def test_the_figure_shows_every_run_and_the_means(drawn_figure):
+    values = {16: [0.95, 0.97, 0.96], 64: [0.90, 0.94, 0.93]}
+    found = study_of(values)
+    ax = drawn_figure(found.plot())
+    rows = [tuple(line.get_ydata()) for line in ax.lines]
+    for pair in zip(*values.values(), strict=True):
+        assert pair in rows
+    for k, row in enumerate(values.values()):
+        marked = [line for line in ax.lines if list(line.get_xdata()) == [k]]
+        assert [line.get_ydata()[0] for line in marked] == [pytest.approx(np.mean(row))]
+        bars = [tuple(line.get_ydata()) for line in ax.lines if list(line.get_xdata()) == [k, k]]
+        interval = found.interval(found.settings[k])
+        assert bars == [(interval.low, interval.high)]
+
+
+def test_weights_that_no_seed_changes_are_pointed_out(data):
+    x, y = data
+
+    def seeded() -> mb.Sequential:
+        mb.utils.set_random_seed(1)
+        return build()
+
+    found = batch_size_study(seeded, x, y, batch_sizes=[8, 16], epochs=1, seeds=2, metric="loss")
+    assert found.one_start
+    assert "All seeds began with the same weights" in found.table()
+
+
+def test_a_build_that_differs_from_call_to_call_is_found_out(data):
+    count = iter(range(10))
+
+    def fickle() -> mb.Sequential:
+        model = build()
+        model.parameters.theta[0] += next(count)
+        return model
+
+    with pytest.raises(RuntimeError, match="same initial weights after the same seed"):
+        batch_size_study(fickle, *data, batch_sizes=[8, 16], epochs=1, seeds=1, metric="loss")
+
+
+def test_progress_counts_the_runs(data):
+    told = []
+    batch_size_study(
+        build, *data, batch_sizes=[16, "full"], epochs=1, seeds=2, metric="loss", progress=lambda *p: told.append(p)
+    )
+    assert told[0] == ("seed 0, batch size 16", 0, 4)
+    assert told[-1] == ("", 4, 4)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"batch_sizes": []}, "batch_sizes must be different ones"),
+        ({"batch_sizes": [60, "full"]}, "batch_sizes must be different ones"),
+        ({"batch_sizes": [0]}, "batch_sizes must be positive integers; got 0"),
+        ({"seeds": 0}, "seeds must be positive integers; got 0"),
+        ({"seeds": [1, 1]}, "seeds must be"),
+        ({"learning_rates": []}, "learning_rates must be different ones"),
+        ({"epochs": 0}, "epochs must be"),
+        ({"metric": "val_loss"}, "no 'val_loss' at the end of a run; there are loss, mae.*Give validation_data"),
+        ({"metric": "mea"}, "no 'mea'.*mae"),
+    ],
+)
+def test_errors(data, changes, message):
+    arguments = {"batch_sizes": [16], "epochs": 1, "seeds": 1, "metric": "loss"} | changes
+    with pytest.raises(ValueError, match=message):
+        batch_size_study(build, *data, **arguments)
+
+
+@given(st.floats(0.05, 5), st.floats(0.1, 3))
+def test_seeds_needed_is_the_first_number_that_is_enough(mean, sd):
+    n = seeds_needed(Interval(5, mean, 0.0, 0.0, sd))
+    if math.isinf(n):
+        assert t_quantile(999) * sd / math.sqrt(1000) >= mean
+        return
+    assert t_quantile(n - 1) * sd / math.sqrt(n) < mean
+    assert n == 2 or t_quantile(n - 2) * sd / math.sqrt(n - 1) >= mean
+
+
+def test_no_difference_takes_no_number_of_seeds():
+    assert math.isinf(seeds_needed(Interval(5, 0.0, -1.0, 1.0, 1.0)))
