@@ -80,8 +80,8 @@ MEANS = {
     "callbacks.CallbackList": "Called with an event's name, `callbacks('on_epoch_end', epoch, logs)`; it adds no "
     "callback by itself.",
     "Model.save": "As `.keras`; a whole model in `.h5` is read, and not written.",
-    "callbacks.ModelCheckpoint": "A whole model as `.keras` alone. `save_best_only` with `save_freq` in batches works from the first epoch on; "
-    "Keras's knows which way is better only after it.",
+    "callbacks.ModelCheckpoint": "A whole model as `.keras` alone. `save_best_only` with `save_freq` in batches "
+    "works from the first epoch on; Keras's knows which way is better only after it.",
     "callbacks.ProgbarLogger": "The line is drawn again only on a terminal or in a notebook, and without colours; "
     "elsewhere it is printed once.",
     "callbacks.SwapEMAWeights": "Swaps back after a prediction, and a fit stopped early ends on the averages; "
