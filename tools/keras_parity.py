@@ -105,7 +105,7 @@ MEANS = {
     "metrics.Metric": "Variables by `add_weight`, as in Keras, or plain numbers, set in `reset_state`; gathers in "
     "float64.",
     "optimizers.Optimizer": "A rule of your own defines `update` on flat vectors instead of `update_step`. Its "
-    "`learning_rate` is a float, set by `=`; in Keras a variable with `assign` and `numpy`.",
+    "`learning_rate` is a float, with `assign` and `numpy`; in Keras a variable.",
     "optimizers.schedules.LearningRateSchedule": "Worked out in float64, in Keras in float32.",
     "regularizers.OrthogonalRegularizer": "The penalty of a single row is 0; Keras's is not a number.",
     "regularizers.Regularizer": "A penalty of your own defines its gradient, too.",

@@ -185,7 +185,7 @@ class Optimizer(Settings):
         self._plan, self._planned_for = plan, (*key[:-1], slices if slices is None else dict(slices))
 
     def _step(self, gradient: Array, theta: Array) -> None:
-        self.rate = self.learning_rate
+        self.rate = self.rate_now()
         self.prepare(theta.dtype)
         scales = self._scales(gradient)
         limit = self.clipvalue if self.clipvalue and self.clipvalue > 0 else None
@@ -296,7 +296,7 @@ class Optimizer(Settings):
         """
         kept: dict[str, Any] = {"iteration": self.micro_steps}
         if not self.learning_rate_is_scheduled:
-            kept["learning_rate"] = self.learning_rate
+            kept["learning_rate"] = self.rate_now()
         return kept | {slot: vector.copy() for slot, vector in self.state.items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

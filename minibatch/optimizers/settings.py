@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from minibatch.optimizers.rate import Rate
 from minibatch.optimizers.schedules import LearningRateSchedule
 from minibatch.optimizers.schedules import deserialize as schedule_from
 from minibatch.optimizers.schedules import serialize as schedule_config
@@ -93,8 +94,8 @@ class Settings(Configurable):
         self.micro_steps = int(value) * (self.gradient_accumulation_steps or 1)
 
     @property
-    def learning_rate(self) -> float:
-        """The length of the next step per unit of gradient.
+    def learning_rate(self) -> Rate:
+        """The length of the next step per unit of gradient: a float, with ``assign`` and ``numpy``.
 
         It may be set at any time, to a number, a schedule or a callable; but not to a number in place of the other
         two. A schedule is asked with ``micro_steps``, as in Keras.
@@ -106,13 +107,7 @@ class Settings(Configurable):
         ValueError
             When set: if it is not a number from 0 up.
         """
-        if not callable(self._learning_rate):
-            return float(self._learning_rate)
-        scheduled = isinstance(self._learning_rate, LearningRateSchedule)
-        value = self._learning_rate(self.micro_steps) if scheduled else self._learning_rate()
-        if value is None or np.ndim(value) != 0 or np.asarray(value).dtype.kind not in "fiu":
-            raise TypeError(f"the learning rate's {self._learning_rate!r} must return a number; got {value!r}.")
-        return float(value)
+        return Rate(self.rate_now(), self)
 
     @learning_rate.setter
     def learning_rate(self, value: Any) -> None:
@@ -126,6 +121,16 @@ class Settings(Configurable):
                 f"{value!r}. Make the optimizer with a number to set it later, or set another schedule."
             )
         self._learning_rate = number
+
+    def rate_now(self) -> float:
+        """Return the learning rate, the plain number."""
+        if not callable(self._learning_rate):
+            return float(self._learning_rate)
+        scheduled = isinstance(self._learning_rate, LearningRateSchedule)
+        value = self._learning_rate(self.micro_steps) if scheduled else self._learning_rate()
+        if value is None or np.ndim(value) != 0 or np.asarray(value).dtype.kind not in "fiu":
+            raise TypeError(f"the learning rate's {self._learning_rate!r} must return a number; got {value!r}.")
+        return float(value)
 
     @property
     def learning_rate_is_scheduled(self) -> bool:

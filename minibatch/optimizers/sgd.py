@@ -80,7 +80,7 @@ class SGD(Optimizer):
         if loop is None:
             super()._step(gradient, theta)
             return
-        self.rate = self.learning_rate
+        self.rate = self.rate_now()
         for run in self._plan:
             loop(theta, gradient, self.rate, run.place.start, run.place.stop)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
@@ -348,3 +349,15 @@ def test_a_setting_changed_between_steps() -> None:
     optimizer.momentum, optimizer.weight_decay = 0.5, 0.5
     optimizer.apply(np.ones(2), theta)
     np.testing.assert_array_equal(theta, -1.5)  # -1 decays to -0.5, and 1 further
+
+
+def test_the_learning_rate_is_a_number_that_can_be_assigned() -> None:
+    optimizer = mb.optimizers.SGD(0.1)
+    before = optimizer.learning_rate
+    assert optimizer.learning_rate.assign(before / 2) == 0.05 == optimizer.learning_rate.numpy()
+    assert before == 0.1
+    assert type(before.numpy()) is type(copy.deepcopy(before)) is float
+    with pytest.raises(ValueError, match="learning_rate must be a number, 0 or more; got -1"):
+        before.assign(-1)
+    with pytest.raises(TypeError, match="so it cannot be set to"):
+        mb.optimizers.SGD(lambda: 0.1).learning_rate.assign(0.2)
