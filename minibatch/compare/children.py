@@ -38,7 +38,8 @@ class Child:
     def __init__(self, folder: Path, side: Side, job: Job) -> None:
         self.side = side
         self.dead: str | None = None
-        paths = folder / "path.json"
+        # One for each child: another one may be about to read its own.
+        paths = folder / f"{side.backend}-{side.device}.path.json"
         paths.write_text(json.dumps([path or os.getcwd() for path in sys.path]))
         self.log = folder / f"{side.backend}-{side.device}.log"
         with self.log.open("wb") as log:

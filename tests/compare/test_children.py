@@ -19,6 +19,7 @@ from minibatch.compare import (
     ChildError,
     Comparison,
     InterruptedComparison,
+    children,
     conductor,
     side_by_side,
     table,
@@ -301,3 +302,14 @@ def test_a_backend_that_is_not_installed(monkeypatch: pytest.MonkeyPatch, blobs:
         side_by_side(small, *blobs, batch_sizes=[8], epochs=1, backend="jax")
     assert "pip install keras jax" in str(error.value)
     assert "jax[cuda12]" in str(error.value)
+
+
+def test_no_child_writes_what_another_may_be_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[str] = []
+    monkeypatch.setattr(children.subprocess, "Popen", lambda command, **how: started.append(command[4]))
+    monkeypatch.setattr(children, "_environment", lambda side, job: {})
+    job: Any = None
+    for backend in ("minibatch", "tensorflow", "jax"):
+        children.Child(tmp_path, Side(backend, "cpu"), job)
+    assert len(set(started)) == 3
+    assert len({Path(paths).read_text() for paths in started}) == 1
