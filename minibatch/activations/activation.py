@@ -22,7 +22,7 @@ Gradient = Callable[..., Array]
 
 #: Of so many entries and more, an activation is computed of so few at a time: NumPy goes over its array several
 #: times, and these stay in the processor's cache meanwhile.
-MANY, FEW = 1 << 19, 1 << 16
+MANY, FEW = 1 << 18, 1 << 16
 
 #: This library's own, by name.
 ACTIVATIONS: dict[str, Activation] = {}

@@ -39,5 +39,6 @@ def erf(x: Array) -> Array:
 def _polynomial(x: Array, coefficients: tuple[float, ...]) -> Array:
     y = np.full_like(x, coefficients[0])
     for c in coefficients[1:]:
-        y = y * x + c
+        y *= x
+        y += c
     return y

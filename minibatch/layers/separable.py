@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import numpy as np
-
 from minibatch import initializers, regularizers
 from minibatch.layers.conv import Convolution
 from minibatch.layers.depthwise import (
@@ -15,6 +13,7 @@ from minibatch.layers.depthwise import (
     depthwise_kernel_gradient_of_each,
 )
 from minibatch.layers.layer import Cache, positive
+from minibatch.layers.product import affine, product
 from minibatch.typing import Array, IntOrPair
 
 
@@ -194,14 +193,16 @@ class SeparableConv2D(Convolution):
 
     def linear(self, x: Array, training: bool) -> tuple[Array, Cache]:
         a = depthwise(x, self.depthwise_kernel.value, self.window)
-        return self.with_bias(a @ self.pointwise_kernel.value[0, 0]), (x, a)
+        bias = None if self.bias is None else self.bias.value
+        z = affine(a.reshape(-1, a.shape[-1]), self.pointwise_kernel.value[0, 0], bias)
+        return self.as_output(z.reshape(*a.shape[:3], self.filters)), (x, a)
 
     def linear_backward(self, dz: Array, cache: Cache) -> Array:
         x, a = cache
         rows, drows = a.reshape(-1, a.shape[-1]), dz.reshape(-1, self.filters)
-        np.matmul(rows.T, drows, out=self.pointwise_kernel.gradient[0, 0])
+        product(rows.T, drows, out=self.pointwise_kernel.gradient[0, 0])
         self.bias_backward(dz)
-        da = dz @ self.pointwise_kernel.value[0, 0].T
+        da = product(drows, self.pointwise_kernel.value[0, 0].T).reshape(a.shape)
         self.depthwise_kernel.gradient[...] = depthwise_kernel_gradient(x, da, self.window)
         return depthwise_input_gradient(da, self.depthwise_kernel.value, self.window)
 
