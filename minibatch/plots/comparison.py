@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from minibatch.plots.axes import set_log_axis, spans_a_decade
 from minibatch.plots.sides import grid, head, seed_distributions, side_styles, throughput
 from minibatch.plots.style import (
     MUTED,
@@ -86,7 +87,9 @@ def step_losses(
         if together == 1 and longest == 1:
             ax.set_xticks([1])
             _with_some_room(ax, [line.get_ydata() for line in handles])
-        _logarithmic_if_wide(ax, [line.get_ydata() for line in handles])
+        drawn = np.concatenate([np.asarray(line.get_ydata(), np.float64) for line in handles])
+        if spans_a_decade(drawn):
+            set_log_axis(ax, drawn)
         ax.set_xlabel("step" if together == 1 else f"step (means of {together})")
         ax.set_ylabel("loss of the batch")
         grid(ax)
@@ -196,11 +199,3 @@ def _with_some_room(ax: Axes, losses: Iterable[ArrayLike]) -> None:
     if values.size and np.ptp(values) < 0.01 * np.abs(values).max():
         middle, room = float(values.mean()), 0.05 * float(np.abs(values).max())
         ax.set_ylim(middle - room, middle + room)
-
-
-def _logarithmic_if_wide(ax: Axes, losses: Iterable[ArrayLike]) -> None:
-    values = np.concatenate([np.asarray(v, np.float64) for v in losses])
-    values = values[np.isfinite(values)]
-    if values.size and values.min() > 0 and values.max() > 10 * values.min():
-        ax.set_yscale("log")
-        ax.yaxis.set_major_formatter(lambda value, _: f"{value:.10g}")
