@@ -38,6 +38,7 @@ def test_gradients_of_batch_normalization_in_passes(
     check_layer(mb.layers.BatchNormalization(**arguments), rng.normal(2, 3, shape), training=True)
 
 
+@pytest.mark.skipif(PLAIN, reason="without Numba's compiler there are no passes")
 @pytest.mark.parametrize("arguments", SWITCHES, ids=str)
 @pytest.mark.parametrize("shape", [(9000, 16), (700, 9, 7, 5), (70000, 1), (40, 1200), (33, 40, 33)], ids=str)
 @pytest.mark.parametrize("training", [True, False])
