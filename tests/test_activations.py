@@ -231,3 +231,14 @@ def test_nothing_is_supposed_of_an_activation_of_ones_own(monkeypatch: pytest.Mo
     of_all = Activation(lambda z: z / z.sum())
     monkeypatch.setattr(activation, "MANY", 1)
     assert of_all.of(np.ones(4, np.float32)).tolist() == [0.25] * 4
+
+
+def test_what_a_setting_says_of_each_column_is_said_of_a_large_array_as_a_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(activation, "MANY", 1)
+    z = -np.ones((5, 3), np.float32)
+    sloped = mb.activations.leaky_relu.with_settings(negative_slope=np.array([0.5, 1.0, 2.0], np.float32))
+    assert sloped.of(z)[4].tolist() == [-0.5, -1.0, -2.0]
+    wide = mb.activations.elu.with_settings(alpha=np.float64(2.0))
+    assert wide.of(z).dtype == wide.function(z).dtype == np.float64

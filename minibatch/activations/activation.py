@@ -23,6 +23,8 @@ Gradient = Callable[..., Array]
 #: Of so many entries and more, an activation is computed of so few at a time: NumPy goes over its array several
 #: times, and these stay in the processor's cache meanwhile.
 MANY, FEW = 1 << 18, 1 << 16
+#: What a setting may be for that.
+PLAIN = (bool, int, float, type(None))
 
 #: This library's own, by name.
 ACTIVATIONS: dict[str, Activation] = {}
@@ -129,6 +131,8 @@ class Activation:
         other._gradient = self._gradient and partial(self._gradient, **settings)
         other._in_place = other.floor = None
         other.settings = {**self.settings, **settings}
+        # An array, or a number of a float type of its own, is not for a piece of z alone.
+        other.by_entry = self.by_entry and all(type(v) in PLAIN for v in other.settings.values())
         # Another name, so that a loss which absorbs "softmax" does not take this for it.
         base = self.name.partition("(")[0]
         other.name = f"{base}({', '.join(f'{k}={v!r}' for k, v in other.settings.items())})"

@@ -26,7 +26,10 @@ FEW = 16
 
 
 def _in_loops(M: int, window: Window, *maps: Array) -> bool:
-    """Return whether the compiled loops (``depthwise_kernels``) take these maps, large ones with M = 1."""
+    """Return whether the compiled loops (``depthwise_kernels``) take these maps, large ones with M = 1.
+
+    They leave out the zeros around an image, which the formulas multiply: infinity times 0 is no number there.
+    """
     # With strides a loop is only as long as there are channels.
     return M == 1 and (window.strides[1] == 1 or maps[0].shape[-1] >= FEW) and passes.take(*maps)
 

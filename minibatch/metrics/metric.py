@@ -154,7 +154,8 @@ class Metric(Configurable, metaclass=_Begun):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Take in a batch, and return the number so far."""
         self.update_state(*args, **kwargs)
-        return self.result()
+        found = self.result()
+        return found.numpy() if isinstance(found, Variable) else found  # as it is now: the variable goes on
 
     def state_dict(self) -> dict[str, Any]:
         """Return a copy of what was gathered so far, for a checkpoint."""
@@ -173,6 +174,10 @@ class Metric(Configurable, metaclass=_Begun):
         mine, inner = self.state_dict(), self._inner
         if set(state) != set(mine):
             raise ValueError(f"metric {self.name!r} has the state {sorted(mine)}; got {sorted(state)}.")
+        shapes = [np.shape(numbers) for numbers in state.get("_variables", [])]
+        if shapes != [variable.shape for variable in self._variables]:
+            wanted = [variable.shape for variable in self._variables]
+            raise ValueError(f"metric {self.name!r} has variables of shapes {wanted}; got {shapes}.")
         for key, value in state.items():
             if key == "_variables":
                 for variable, numbers in zip(self._variables, value, strict=True):

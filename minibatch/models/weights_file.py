@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -32,7 +33,10 @@ def write_weights(model: Model, file: Any, optimizer: bool = True) -> None:
 
 
 def read_weights(model: Model, file: Any, optimizer: bool = True) -> None:
-    """Read what ``write_weights`` or Keras wrote; nothing is changed if anything does not fit.
+    """Read what ``write_weights`` or Keras wrote; nothing is changed if a layer's weights do not fit.
+
+    The state of another optimizer, or of one for other weights, is left out with a warning, as in Keras: a network
+    that goes on with another rule, or with layers frozen, still takes its weights from the file.
 
     Raises
     ------
@@ -49,8 +53,8 @@ def read_weights(model: Model, file: Any, optimizer: bool = True) -> None:
         _check(f"layer {layer.name!r}", [weight.shape for weight in layer.weights], stored)
         pairs += zip(layer.weights, stored, strict=True)
     state = _stored(file, "optimizer/vars") if optimizer and model.compiled else []
-    if state:
-        _check_optimizer(model, state)
+    if state and not _fits_optimizer(model, state):
+        state = []
     numbers = [(weight, np.asarray(dataset[()])) for weight, dataset in pairs]
     slots = [np.asarray(dataset[()]) for dataset in state]
     for weight, value in numbers:
@@ -132,7 +136,7 @@ def _check(what: str, shapes: Sequence[tuple[int, ...]], stored: Sequence[Any]) 
 
 
 def _slot_order(model: Model) -> list[tuple[str, Weight]]:
-    trainable = model.trainable_weights
+    trainable = list(model.active_slices())
     order: list[tuple[str, Weight]] = []
     for slots in model.optimizer.keras_layout():
         order += [(slot, weight) for weight in trainable for slot in slots]
@@ -148,10 +152,16 @@ def _optimizer_arrays(model: Model) -> list[Any]:
     return scalars + [optimizer.state[slot][slices[weight]].reshape(weight.shape) for slot, weight in slots]
 
 
-def _check_optimizer(model: Model, stored: Sequence[Any]) -> None:
+def _fits_optimizer(model: Model, stored: Sequence[Any]) -> bool:
+    """Return whether this is the state of the model's optimizer; warn if it is not."""
     scalars: list[tuple[int, ...]] = [()] if model.optimizer.learning_rate_is_scheduled else [(), ()]
     expected = scalars + [weight.shape for _, weight in _slot_order(model)]
-    _check(f"the optimizer {model.optimizer.name!r}", expected, stored)
+    try:
+        _check(f"the optimizer {model.optimizer.name!r}", expected, stored)
+    except ValueError as error:
+        warnings.warn(f"the optimizer's state is left out: {error}", stacklevel=4)
+        return False
+    return True
 
 
 def _set_optimizer_arrays(model: Model, arrays: list[Array]) -> None:

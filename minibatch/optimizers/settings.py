@@ -138,6 +138,8 @@ class Settings(Configurable):
         return callable(self._learning_rate)
 
     def _checked_rate(self, value: Any) -> float:
+        if isinstance(value, np.ndarray) and value.ndim == 0:
+            value = value[()]
         number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
         if not number or not np.isfinite(value) or value < 0:
             raise ValueError(

@@ -98,18 +98,30 @@ def batch_size_study(
     """
     x, y = np.asarray(x), np.asarray(y)
     n = len(x)
+    _sequence("batch_sizes", batch_sizes)
     sizes = sorted({n if size == "full" else min(_positive("batch_sizes", size), n) for size in batch_sizes})
     if not sizes or len(sizes) < len(batch_sizes):
-        raise ValueError(f"batch_sizes must be different ones, at least one, of {n} samples; got {batch_sizes!r}.")
-    numbers = list(range(_positive("seeds", seeds))) if isinstance(seeds, int) else [int(seed) for seed in seeds]
+        raise ValueError(
+            f"batch_sizes must be different ones, at least one, where all above {n} mean all {n} samples; got "
+            f"{batch_sizes!r}."
+        )
+    if isinstance(seeds, int | np.integer):
+        numbers = list(range(_positive("seeds", seeds)))
+    else:
+        _sequence("seeds", seeds)
+        numbers = [_positive("seeds", seed, least=0) for seed in seeds]
     if not numbers or len(set(numbers)) < len(numbers):
         raise ValueError(f"seeds must be a positive number of them, or different ones; got {seeds!r}.")
-    rates = [None] if learning_rates is None else sorted(float(rate) for rate in learning_rates)
+    if learning_rates is not None:
+        _sequence("learning_rates", learning_rates)
+    rates = [None] if learning_rates is None else sorted(_rate(rate) for rate in learning_rates)
     if not rates or len(set(rates)) < len(rates):
         raise ValueError(f"learning_rates must be different ones, at least one; got {learning_rates!r}.")
     _positive("epochs", epochs)
     sets: dict[str, Arrays] = {"": (x, y)}
     if validation_data is not None:
+        if len(validation_data) != 2:
+            raise ValueError(f"validation_data must be a pair (x, y); got {len(validation_data)} entries.")
         sets["val_"] = (np.asarray(validation_data[0]), np.asarray(validation_data[1]))
 
     ends: dict[tuple[int, float | None], list[dict[str, float]]] = {}
@@ -159,6 +171,8 @@ def _train(
     with put_back():
         set_random_seed(seed)
         model = build()
+        if not isinstance(model, Model) or not model.compiled:
+            raise ValueError(f"build() must return a compiled model; it returned {model!r}.")
         if rate is not None:
             model.optimizer.learning_rate = rate
         path = Trajectory(every=sys.maxsize)  # the two ends
@@ -166,10 +180,21 @@ def _train(
     return model, path.points[0]
 
 
-def _positive(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"{name} must be positive integers; got {value!r}.")
+def _positive(name: str, value: Any, least: int = 1) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise ValueError(f"{name} must be integers, {least} or more; got {value!r}.")
     return int(value)
+
+
+def _rate(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0 <= value < np.inf:
+        raise ValueError(f"learning_rates must be numbers, 0 or more; got {value!r}.")
+    return float(value)
+
+
+def _sequence(name: str, value: Any) -> None:
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise ValueError(f"{name} must be several, in a list; got {value!r}.")
 
 
 class Direction(MonitorCallback):

@@ -313,3 +313,24 @@ def test_a_batch_of_as_many_samples_as_classes_is_no_exception(name: str) -> Non
     """(4,) would stretch to (4, 4), but as a row, not as a column."""
     with pytest.raises(ValueError, match="compares numbers in pairs"):
         mb.metrics.get(name).update_state(np.arange(4) % 2, np.full((4, 4), 0.25))
+
+
+def test_a_state_of_other_variables_is_refused_and_a_number_so_far_stays() -> None:
+    class Seen(mb.metrics.Metric):
+        def __init__(self, size: int) -> None:
+            super().__init__(name="seen")
+            self.seen = self.add_weight((size,))
+
+        def update_state(self, y_true, y_pred, sample_weight=None):
+            self.seen.assign_add(1)
+
+        def result(self):
+            return self.seen
+
+    metric = Seen(2)
+    first, second = metric(1, 1), metric(1, 1)
+    assert (first.tolist(), second.tolist()) == ([1, 1], [2, 2])
+    with pytest.raises(ValueError, match=r"metric 'seen' has variables of shapes \[\(2,\)\]; got \[\(\)\]"):
+        metric.load_state_dict({"_variables": [np.array(5.0)]})
+    with pytest.raises(ValueError, match=r"got \[\(2,\), \(2,\)\]"):
+        metric.load_state_dict({"_variables": [np.zeros(2), np.zeros(2)]})

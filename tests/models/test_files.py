@@ -210,3 +210,16 @@ def test_names_and_overwriting(saved: Path) -> None:
         model.save_weights("m.h5")
     with pytest.raises(ValueError, match="exists, and overwrite is False"):
         model.save(saved, overwrite=False)
+
+
+@pytest.mark.parametrize("change", ["rule", "frozen"])
+def test_weights_load_beside_another_optimizers_state(change: str, tmp_path: Path) -> None:
+    model, path = trained("adam"), tmp_path / "some.weights.h5"
+    model.save_weights(path)
+    other = trained("adam" if change == "frozen" else "sgd")
+    other.layers[0].trainable = change != "frozen"
+    other.compile(other.optimizer if change == "rule" else "adam", "sparse_categorical_crossentropy")
+    with pytest.warns(UserWarning, match=r"the optimizer's state is left out: the optimizer '\w+' has weights of"):
+        other.load_weights(path)
+    for mine, stored in zip(other.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, stored)

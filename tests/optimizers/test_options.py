@@ -361,3 +361,8 @@ def test_the_learning_rate_is_a_number_that_can_be_assigned() -> None:
         before.assign(-1)
     with pytest.raises(TypeError, match="so it cannot be set to"):
         mb.optimizers.SGD(lambda: 0.1).learning_rate.assign(0.2)
+
+
+def test_a_rate_may_be_an_array_of_one_number() -> None:
+    optimizer = mb.optimizers.SGD(0.1)
+    assert optimizer.learning_rate.assign(np.array(0.2)) == 0.2

@@ -190,8 +190,15 @@ def test_progress_counts_the_runs(data):
     [
         ({"batch_sizes": []}, "batch_sizes must be different ones"),
         ({"batch_sizes": [60, "full"]}, "batch_sizes must be different ones"),
-        ({"batch_sizes": [0]}, "batch_sizes must be positive integers; got 0"),
-        ({"seeds": 0}, "seeds must be positive integers; got 0"),
+        ({"batch_sizes": [0]}, "batch_sizes must be integers, 1 or more; got 0"),
+        ({"seeds": 0}, "seeds must be integers, 1 or more; got 0"),
+        ({"seeds": [1.5]}, "seeds must be integers, 0 or more; got 1.5"),
+        ({"batch_sizes": 4}, "batch_sizes must be several, in a list; got 4"),
+        ({"batch_sizes": "full"}, "batch_sizes must be several, in a list; got 'full'"),
+        ({"learning_rates": 0.1}, "learning_rates must be several, in a list; got 0.1"),
+        ({"learning_rates": [0.1, float("nan")]}, "learning_rates must be numbers, 0 or more; got nan"),
+        ({"learning_rates": ["a"]}, "learning_rates must be numbers, 0 or more; got 'a'"),
+        ({"validation_data": (1, 2, 3)}, r"validation_data must be a pair \(x, y\); got 3 entries"),
         ({"seeds": [1, 1]}, "seeds must be"),
         ({"learning_rates": []}, "learning_rates must be different ones"),
         ({"epochs": 0}, "epochs must be"),
@@ -217,3 +224,10 @@ def test_seeds_needed_is_the_first_number_that_is_enough(mean, sd):
 
 def test_no_difference_takes_no_number_of_seeds():
     assert math.isinf(seeds_needed(Interval(5, 0.0, -1.0, 1.0, 1.0)))
+
+
+@pytest.mark.parametrize("made", [None, mb.Sequential([mb.Input((4,)), mb.layers.Dense(1)])], ids=["none", "plain"])
+def test_build_must_return_a_compiled_model(made, data) -> None:
+    with pytest.raises(ValueError, match=r"build\(\) must return a compiled model; it returned"):
+        arguments = {"batch_sizes": [8], "epochs": 1, "seeds": 1, "metric": "loss"}
+        batch_size_study(lambda: made, *data, learning_rates=[0.1], **arguments)
