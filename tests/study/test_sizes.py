@@ -228,6 +228,6 @@ def test_no_difference_takes_no_number_of_seeds():
 
 @pytest.mark.parametrize("made", [None, mb.Sequential([mb.Input((4,)), mb.layers.Dense(1)])], ids=["none", "plain"])
 def test_build_must_return_a_compiled_model(made, data) -> None:
+    arguments = {"batch_sizes": [8], "epochs": 1, "seeds": 1, "metric": "loss"}
     with pytest.raises(ValueError, match=r"build\(\) must return a compiled model; it returned"):
-        arguments = {"batch_sizes": [8], "epochs": 1, "seeds": 1, "metric": "loss"}
         batch_size_study(lambda: made, *data, learning_rates=[0.1], **arguments)
