@@ -29,6 +29,17 @@ def _overlap(extent: int, of: int, stride: int, shift: int) -> tuple[int, int]:
 
 
 @compiled
+def _add(y: Array, y_at: Pair, u: Array, u_at: Pair, entry: Array, positions: Pair, C: int) -> None:
+    """Add u, times an entry's channels, to y at some positions q; each is at q times a stride plus a shift."""
+    step = entry.size // C if y_at[0] == u_at[0] == 1 else 1
+    for q in range(positions[0], positions[1], step):
+        some = min(step, positions[1] - q) * C
+        to, of = y[(q * y_at[0] + y_at[1]) * C :], u[(q * u_at[0] + u_at[1]) * C :]
+        for c in range(some):
+            to[c] += of[c] * entry[c]
+
+
+@compiled
 def add_up(
     board: Board,
     cut: Cut,
@@ -58,14 +69,9 @@ def add_up(
                 continue
             of = numbers[(n * H + at) * W * C : (n * H + at + 1) * W * C]
             for j in range(size[1]):
-                shift, entry = j * dilation[1] - before[1], kernel[i * size[1] + j]
-                first, last = _overlap(OW, W, strides[1], shift)
-                step = entry.size // C if strides[1] == 1 else 1
-                for q in range(first, last, step):
-                    some = min(step, last - q) * C
-                    y, u = to[q * C : q * C + some], of[(q * strides[1] + shift) * C :]
-                    for c in range(some):
-                        y[c] += u[c] * entry[c]
+                shift = j * dilation[1] - before[1]
+                positions = _overlap(OW, W, strides[1], shift)
+                _add(to, (1, 0), of, (strides[1], shift), kernel[i * size[1] + j], positions, C)
 
 
 @compiled
@@ -98,14 +104,9 @@ def send_back(
                 continue
             of = errors[(n * OH + p) * OW * C : (n * OH + p + 1) * OW * C]
             for j in range(size[1]):
-                shift, entry = j * dilation[1] - before[1], kernel[i * size[1] + j]
-                first, last = _overlap(OW, W, strides[1], shift)
-                step = entry.size // C if strides[1] == 1 else 1
-                for q in range(first, last, step):
-                    some = min(step, last - q) * C
-                    y, u = to[(q * strides[1] + shift) * C :], of[q * C : q * C + some]
-                    for c in range(some):
-                        y[c] += u[c] * entry[c]
+                shift = j * dilation[1] - before[1]
+                positions = _overlap(OW, W, strides[1], shift)
+                _add(to, (strides[1], shift), of, (1, 0), kernel[i * size[1] + j], positions, C)
 
 
 @compiled

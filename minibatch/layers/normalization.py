@@ -75,7 +75,7 @@ class Normalizing(Layer):
 
     def xhat(self, cache: Cache) -> Array:
         """Return xhat of a forward pass."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} must define xhat(cache).")
 
     def add_gamma_and_beta(self, shape: tuple[int, ...], along: tuple[int, ...]) -> None:
         """Make gamma and beta; ``along`` is their shape as a sample's, with 1 where entries share one."""
