@@ -22,7 +22,7 @@ PARTS = (
     "atomics.py",
     "batching/order.py",
     "board.py",
-    "layers/kernels.py",
+    "layers/convolution_kernels.py",
     "layers/pooling.py",
     "layers/registers.py",
     "layers/rooms.py",
@@ -30,7 +30,7 @@ PARTS = (
     "layers/turning.py",
     "layers/winograd.py",
     "losses/crossentropy.py",
-    "noise/training/kernels.py",
+    "noise/training/sums_kernels.py",
     "noise/training/tiles.py",
 )
 

@@ -1,8 +1,8 @@
 """Passes: which arrays go through compiled loops that read and write them once.
 
-Where NumPy goes over large arrays several times, the time is the memory's. The loops are in the rooms'
-``passes.py``, the formulas in NumPy where the loops are used; here is what decides between the two. They give the
-same bits, but only NumPy warns of what overflows.
+Where NumPy goes over large arrays several times, the time is the memory's. The loops are in files of their own,
+``pooling_kernels`` beside ``pooling``, the formulas in NumPy where the loops are used; here is what decides between
+the two. They give the same bits, but only NumPy warns of what overflows.
 """
 
 from __future__ import annotations

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-import minibatch.activations.passes
-import minibatch.layers.passes
-import minibatch.optimizers.passes  # noqa: F401  # before PLAIN says anything else: what is plain stays plain
+import minibatch.activations.rectifier_kernels
+import minibatch.layers.dropout_kernels
+import minibatch.layers.pooling_kernels
+import minibatch.optimizers.update_kernels  # noqa: F401  # before PLAIN says anything else: what is plain stays plain
 from minibatch import compiling, passes
 
 

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import minibatch as mb
-from minibatch.losses import LOSSES, Loss
-from minibatch.losses import kernels as losses_kernels
+from minibatch.losses import LOSSES, Loss, crossentropy_kernels
 from minibatch.losses.loss import REDUCTIONS
 from minibatch.utils.names import snake_case
 
@@ -139,8 +138,8 @@ def test_the_loops_of_sparse_crossentropy_are_its_formulas(
     value, gradient = Loss.of_batch(loss, y, z, None, p)
     dz = np.empty_like(z)
     close = 1e-12 if wide else 2e-6
-    assert losses_kernels.nats(y, p, z) / N == pytest.approx(value, rel=close, abs=close)
-    assert losses_kernels.nats_and_gradient(y, p, z, dz) / N == pytest.approx(value, rel=close, abs=close)
+    assert crossentropy_kernels.nats(y, p, z) / N == pytest.approx(value, rel=close, abs=close)
+    assert crossentropy_kernels.nats_and_gradient(y, p, z, dz) / N == pytest.approx(value, rel=close, abs=close)
     np.testing.assert_array_equal(dz, gradient)
     assert loss.of_batch(y, z, None, p)[0] == pytest.approx(value, rel=close, abs=close)
     assert loss.value(y, z, None, p) == pytest.approx(value, rel=close, abs=close)

@@ -32,7 +32,7 @@ def _(dy: Array, z: Array, y: Array) -> Array:
 def where_above(dy: Array, z: Array, least: float, dz: Array) -> Array:
     """Write dz = dy (z > least), for large arrays of one shape; return it. It may be dy itself."""
     if dy.shape == z.shape and passes.take(dy, z, dz):
-        from minibatch.activations.passes import above
+        from minibatch.activations.rectifier_kernels import above
 
         rows = dy.reshape(-1), z.reshape(-1), z.dtype.type(least), dz.reshape(-1)
         together(above, (dz.size, passes.PIECE), *rows)

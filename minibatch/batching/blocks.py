@@ -54,7 +54,7 @@ class Blocks:
                 self._kept[i] = np.ndarray(shape, dtype, self._kept[i].base)
                 return self._kept[i]
         memory = _spared(size)
-        # They begin a cache line, so that `kernels.gather_rows` can write whole lines past the cache.
+        # They begin a cache line, so that `gather_kernels.gather_rows` can write whole lines past the cache.
         block = np.ndarray(shape, dtype, lines(size) if memory is None else memory)
         # Two are enough: one being read, one being filled.
         self._kept = [*self._kept[-1:], block]

@@ -1,7 +1,7 @@
 """Take rows of an array, ``x[rows]``, at the speed of memory; and a fused ``x[rows] * scale``.
 
 Three ways give the same bytes, and each is used where it measured fastest (``benchmarks/batching.py``):
-``np.take`` for short rows, the compiled `kernels.gather_rows` for long ones, whose prefetching pays
+``np.take`` for short rows, the compiled `gather_kernels.gather_rows` for long ones, whose prefetching pays
 from about 1 KiB, and NumPy's indexing for arrays that are not one contiguous block.
 """
 
@@ -77,7 +77,7 @@ def gatherer(x: NDArray[Any]) -> Gatherer:
     ahead, far = WORDS_AHEAD, 0
     if row_bytes >= PAGED_ROW:
         ahead, far = PAGED_WORDS_AHEAD, max(FAR_BYTES // row_bytes, 1)
-    from minibatch.batching.kernels import gather_rows
+    from minibatch.batching.gather_kernels import gather_rows
 
     def copy(rows: Indices, out: NDArray[Any]) -> None:
         target = _words(out, row_bytes)
@@ -115,7 +115,7 @@ def scaled_gatherer(x: NDArray[np.uint8], scale: float) -> Gatherer:
         return lambda rows, out: scale_into(x[rows[: len(out)]], factor, out)
     width = math.prod(x.shape[1:])
     table, ahead = x.reshape(len(x), width), rows_ahead(width)
-    from minibatch.batching.kernels import gather_scaled as kernel
+    from minibatch.batching.gather_kernels import gather_scaled as kernel
 
     def convert(rows: Indices, out: NDArray[Any]) -> None:
         kernel(table, rows, ahead, factor, out.reshape(len(out), width))

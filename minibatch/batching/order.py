@@ -2,7 +2,7 @@
 
 Randomness comes from a counter-based hash (SplitMix64), not from ``numpy.random``: a generator would
 have to be replayed to reach epoch 7, and NumPy may change its streams between versions. The compiled
-loops are in `kernels`; each ``..._reference`` says the same in plain NumPy and Python, and tests hold
+loops are in `order_kernels`; each ``..._reference`` says the same in plain NumPy and Python, and tests hold
 the two equal. Changing any of these functions changes everybody's seeds, so they do not change.
 """
 
@@ -64,7 +64,7 @@ def random_words(key: int, n: int) -> NDArray[np.uint64]:
 def random_below(key: int, bounds: Any, n: int) -> Indices:
     """Return n random integers, element i from 0 to bounds[i] - 1 (an integer, or (n,)): (n,) intp.
 
-    Why the product never reaches the bound: `kernels.random_below`.
+    Why the product never reaches the bound: `order_kernels.random_below`.
     """
     u = (random_words(key, n) >> np.uint64(11)).astype(np.float64) * 2.0**-53
     below: Indices = (u * bounds).astype(np.intp)
@@ -96,7 +96,7 @@ def bucket_bits(n: int) -> int:
 
 def permute(n: int, bits: int, bucket_key: int, swap_key: int) -> Indices:
     """Shuffle 0..n-1 by way of 2**bits buckets."""
-    from minibatch.batching import kernels
+    from minibatch.batching import order_kernels as kernels
 
     out, ends = np.arange(n), np.array([n], np.int64)
     # Words are meant to wrap around; NumPy would warn where Numba is switched off.
@@ -118,7 +118,7 @@ def permute_reference(n: int, bits: int, bucket_key: int, swap_key: int) -> Indi
 
 
 def shuffle_within_reference(order: Indices, ends: NDArray[np.int64], key: int) -> Indices:
-    """Say what `kernels.shuffle_within` does."""
+    """Say what `order_kernels.shuffle_within` does."""
     order, words, low = order.copy(), random_words(key, len(order)), 0
     for high in ends:
         for i in range(low + 1, high):
@@ -138,7 +138,7 @@ def shuffled_blocks(n: int, block: int, seed: int, epoch: int) -> Indices:
     >>> shuffled_blocks(10, 5, seed=0, epoch=0)
     array([...])
     """
-    from minibatch.batching import kernels
+    from minibatch.batching import order_kernels as kernels
 
     out = np.arange(n)
     with np.errstate(over="ignore"):
@@ -161,7 +161,7 @@ def buffered(n: int, buffer_size: int, seed: int, epoch: int) -> Indices:
     >>> buffered(10, 1, seed=0, epoch=0)
     array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
     """
-    from minibatch.batching import kernels
+    from minibatch.batching import order_kernels as kernels
 
     out = np.empty(n, np.intp)
     with np.errstate(over="ignore"):
@@ -195,7 +195,7 @@ def drawn(n: int, seed: int, epoch: int) -> Indices:
     >>> drawn(5, seed=0, epoch=0)
     array([...])
     """
-    from minibatch.batching import kernels
+    from minibatch.batching import order_kernels as kernels
 
     out = np.empty(n, np.intp)
     with np.errstate(over="ignore"):

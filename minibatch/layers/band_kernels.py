@@ -1,7 +1,8 @@
-"""The compiled loops of a convolution (``kernels``) over bands of an image's rows, pieces that threads share.
+"""The compiled loops of a convolution over bands of an image's rows, pieces that threads share.
 
 A band and the padding around it are copied to where they stay in the processor's cache; so no padded image is made,
-and one large image is work for several threads. Letters as in ``kernels``. Importing this module imports Numba.
+and one large image is work for several threads. What is done in a band, and the letters, are those of
+``convolution_kernels``. Importing this module imports Numba.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ import numpy as np
 from minibatch.atomics import settle
 from minibatch.board import Board, Cut, share, this
 from minibatch.compiling import compiled
-from minibatch.layers import kernels
-from minibatch.layers.kernels import NIL, NO, ONE, RUN
+from minibatch.layers import convolution_kernels as kernels
+from minibatch.layers.convolution_kernels import NIL, NO, ONE, RUN
 from minibatch.layers.rooms import Taken, enter, leave
 from minibatch.typing import Array
 
@@ -58,7 +59,7 @@ def correlate(
     start: int,
     stop: int,
 ) -> None:
-    """Write z (N, OH, OW, F), some of its N OH rows: see ``kernels.correlate``.
+    """Write z (N, OH, OW, F), some of its N OH rows: see ``convolution_kernels.correlate``.
 
     ``padded`` is the size of an image with the padding, so much of which is ``before``: above, and left; windows
     ``reach`` so many rows down. ``strides`` are those in the padded images. So ``few`` rows are taken at a time.

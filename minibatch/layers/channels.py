@@ -1,4 +1,4 @@
-"""What batch normalization asks of a large batch's channels, by compiled loops (``normalization_passes``).
+"""What batch normalization asks of a large batch's channels, by compiled loops (``normalization_kernels``).
 
 NumPy goes over such an array some fifteen times forward and as often backward; here it is read twice each way. x
 and dy (N, ..., C) are such that ``passes.take`` takes them.
@@ -21,7 +21,7 @@ MANY = 1 << 21
 
 def _job(name: str, x: Array, *arguments: Any) -> None:
     """Run one of the compiled jobs on all pieces of x."""
-    from minibatch.layers import normalization_passes as jobs
+    from minibatch.layers import normalization_kernels as jobs
 
     cut = x.size, jobs.ROWS * row_length(x.shape[-1])
     together(getattr(jobs, name), cut, *arguments, long=x.size >= MANY)
@@ -29,7 +29,7 @@ def _job(name: str, x: Array, *arguments: Any) -> None:
 
 def _parts(x: Array) -> Array:
     """Return room for two numbers of each channel, from each piece of x: (pieces, 2, C)."""
-    from minibatch.layers import normalization_passes as jobs
+    from minibatch.layers import normalization_kernels as jobs
 
     C = x.shape[-1]
     return np.empty((-(-x.size // (jobs.ROWS * row_length(C))), 2, C))
@@ -47,7 +47,7 @@ def moments(x: Array) -> tuple[Array, Array]:
     Those of pieces are put together as Chan, Golub and LeVeque 1979 do it (eq. 2.1, for many groups): the squared
     distances from a piece's own mean, and that mean's from the mean of all.
     """
-    from minibatch.layers import normalization_passes as jobs
+    from minibatch.layers import normalization_kernels as jobs
 
     parts, length = _parts(x), row_length(x.shape[-1])
     _job("moments", x, x.reshape(-1), length, parts)

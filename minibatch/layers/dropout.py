@@ -78,7 +78,7 @@ class Dropout(RandomLayer):
     def _of_kept(self, x: Array, kept: Array) -> Array:
         """Return x where it is kept, scaled up, and 0 elsewhere."""
         if x.shape == kept.shape and passes.take(x):
-            from minibatch.layers.passes import of_kept
+            from minibatch.layers.dropout_kernels import of_kept
 
             y = memory.empty(x.shape, x.dtype)
             cut = x.size, passes.PIECE

@@ -121,7 +121,7 @@ class MaxPooling(Pooling):
 
     def _pool_in_one_pass(self, padded: Array, y: Array) -> Array:
         """Write y; return which of its window's entries each was, (N, OH, OW, C)."""
-        from minibatch.layers.passes import largest
+        from minibatch.layers.pooling_kernels import largest
 
         winners = memory.empty(y.shape, np.uint8)
         rows = len(y) * y.shape[1]
@@ -130,7 +130,7 @@ class MaxPooling(Pooling):
 
     def _send_back_in_one_pass(self, dy: Array, winners: Array, dx: Array) -> None:
         """Write dx for dy and what ``_pool_in_one_pass`` returned."""
-        from minibatch.layers.passes import to_the_largest
+        from minibatch.layers.pooling_kernels import to_the_largest
 
         window, cut = self.window, (len(dy), _few(len(dy)))
         how = *layout(window, dy.shape[-1]), window.covers, window.apart

@@ -1,7 +1,7 @@
 """The compiled loops of a product of matrices, in pieces that threads share (``board``).
 
-A product is a convolution of pixels in a row with a window of one (``kernels``). Letters: N samples, C channels in,
-F filters. Importing this module imports Numba.
+A product is a convolution of pixels in a row with a window of one (``convolution_kernels``). Letters: N samples, C
+channels in, F filters. Importing this module imports Numba.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import numpy as np
 from minibatch.atomics import settle
 from minibatch.board import Board, Cut, share, this
 from minibatch.compiling import compiled
-from minibatch.layers import kernels
-from minibatch.layers.kernels import NIL, ONE
+from minibatch.layers import convolution_kernels as kernels
+from minibatch.layers.convolution_kernels import NIL, ONE
 from minibatch.layers.registers import ROWS, VECTOR
 from minibatch.layers.rooms import Taken, enter, leave
 from minibatch.layers.turning import turn

@@ -1,4 +1,4 @@
-"""Convolution without patches, and products of matrices, as compiled loops (``kernels``).
+"""Convolution without patches, and products of matrices, as compiled loops (``convolution_kernels``).
 
 Axes as in ``correlation``, whose formulas these are. The loops read the patches where they lie. A batch is cut into
 pieces that threads share; the pieces depend on the shapes alone, and each number is summed in the same order on
@@ -108,7 +108,7 @@ def kernel_gradient_of_each(x: Array, dz: Array, window: Window) -> Array:
 
 def _multiply_transposed(x: Array, dz: Array, window: Window, dW: Array) -> None:
     """Write the gradient of a few images into dW (h w C, F)."""
-    from minibatch.layers import kernels
+    from minibatch.layers import convolution_kernels as kernels
 
     rows = np.ascontiguousarray(dz).reshape(-1, dz.shape[-1])
     if rows.nbytes >= BYTES:  # they are gone through several times, and not from the first cache
@@ -235,7 +235,7 @@ def _floor(least: float | None, dtype: np.dtype[Any]) -> Any:
 
 @functools.cache
 def _layout(window: Window, C: int) -> tuple[tuple[int, int, int], npt.NDArray[np.intp], int]:
-    """Return (strides, offsets, run) of the window's patches in padded images, as ``kernels`` has them."""
+    """Return (strides, offsets, run) of the window's patches in padded images: see ``convolution_kernels``."""
     (H, W), (h, w), (sy, sx), (dy, dx) = window.padded, window.size, window.strides, window.dilation
     strides = (H * W * C, sy * W * C, sx * C)
     if dx == 1:  # neighbouring entries lie side by side: a run for each row of the window

@@ -22,11 +22,11 @@ even powers are the same and odd ones opposite, so each matrix is a sparse one a
 **Which points.** Any will do for real numbers, but the transforms round, the more the further their factors are
 from one. Lavin and Gray take 1 and 2; 5/8 and 3/2 round half as much (B. Barabasz and others, Error Analysis and
 Improving the Accuracy of Winograd Convolution for Deep Neural Networks, ACM TOMS 46, 2020, search for such points),
-and their powers are exact in binary. With the sums over channels made in runs (``kernels.RUN``) an output rounds
-about twice as much as the plain form, which sums 9 C numbers one after the other; the tests bound it. That is of
-the largest number in a patch: small outputs beside a very large pixel lose more of their digits, and where a pixel
-is infinite or no number, so are all outputs of the tiles that see it. Outputs that see nothing but zeros are set to
-zero, which the formula alone would leave to rounding (``winograd_kernels.finish``).
+and their powers are exact in binary. With the sums over channels made in runs (``RUN``, ``convolution_kernels``) an
+output rounds about twice as much as the plain form, which sums 9 C numbers one after the other; the tests bound it.
+That is of the largest number in a patch: small outputs beside a very large pixel lose more of their digits, and
+where a pixel is infinite or no number, so are all outputs of the tiles that see it. Outputs that see nothing but
+zeros are set to zero, which the formula alone would leave to rounding (``winograd_kernels.finish``).
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ import numpy.typing as npt
 from minibatch.atomics import settle
 from minibatch.board import Board, Cut, share, this
 from minibatch.compiling import compiled
-from minibatch.layers import kernels
-from minibatch.layers.kernels import NIL, NO, ONE, RUN
+from minibatch.layers import convolution_kernels as kernels
+from minibatch.layers.convolution_kernels import NIL, NO, ONE, RUN
 from minibatch.layers.rooms import Taken, enter, leave
 from minibatch.layers.transforms import (
     finish_products,

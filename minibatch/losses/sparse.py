@@ -28,9 +28,9 @@ LABELS, FLOATS = np.dtype(np.intp), (np.dtype(np.float32), np.dtype(np.float64))
 
 @functools.cache
 def _loops() -> Any:
-    """Return the compiled loops (``kernels``); None where Numba's compiler is off."""
+    """Return the compiled loops (``crossentropy_kernels``); None where Numba's compiler is off."""
     from minibatch.compiling import PLAIN
-    from minibatch.losses import kernels
+    from minibatch.losses import crossentropy_kernels as kernels
 
     return None if PLAIN else kernels
 
@@ -69,7 +69,7 @@ class SparseCategoricalCrossentropy(Crossentropy):
     """
 
     absorbs = "softmax"
-    #: Whether the loss of a batch without sample weights is one pass of a compiled loop (see ``kernels``).
+    #: Whether the loss of a batch without sample weights is one compiled loop (``crossentropy_kernels``).
     _is_one_loop = False
 
     def __init__(

@@ -72,9 +72,9 @@ def _is_one_loop(y: Any, p: Any) -> bool:
 
 @functools.cache
 def _loops() -> Any:
-    """Return the compiled loops (``kernels``); None where Numba's compiler is off."""
+    """Return the compiled loops (``accuracy_kernels``); None where Numba's compiler is off."""
     from minibatch.compiling import PLAIN
-    from minibatch.metrics import kernels
+    from minibatch.metrics import accuracy_kernels as kernels
 
     return None if PLAIN else kernels
 

@@ -84,7 +84,7 @@ class Adam(Optimizer):
     def update(self, theta: Array, g: Array, *slots_and_scratch: Array) -> None:
         m, v, *largest, scratch = slots_and_scratch
         if not largest and theta.shape == g.shape and passes.take(theta, g, m, v):
-            from minibatch.optimizers.passes import adam
+            from minibatch.optimizers.update_kernels import adam
 
             adam(theta, g, m, v, *self._numbers(theta.dtype.type))
             return
@@ -106,7 +106,7 @@ class Adam(Optimizer):
     def sweep(self, theta: Array, g: Array, *slots: Array) -> bool:
         if len(slots) > 2 or not passes.take(theta, g, *slots):
             return False
-        from minibatch.optimizers.passes import shared_adam
+        from minibatch.optimizers.update_kernels import shared_adam
 
         together(shared_adam, (theta.size, PIECE), theta, g, *slots, *self._numbers(theta.dtype.type))
         return True

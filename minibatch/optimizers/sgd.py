@@ -87,7 +87,7 @@ class SGD(Optimizer):
     def sweep(self, theta: Array, g: Array, *slots: Array) -> bool:
         if not passes.take(theta, g, *slots):
             return False
-        from minibatch.optimizers import passes as loops
+        from minibatch.optimizers import update_kernels as loops
 
         real, cut = theta.dtype.type, (theta.size, PIECE)
         if slots:
@@ -116,6 +116,6 @@ def _loop_for_few(theta: Array, g: Array) -> Any:
 def _loop() -> Any:
     """Return the compiled loop; None where Numba's compiler is off."""
     from minibatch.compiling import PLAIN
-    from minibatch.optimizers.passes import sgd
+    from minibatch.optimizers.update_kernels import sgd
 
     return None if PLAIN else sgd

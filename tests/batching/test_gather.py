@@ -85,7 +85,7 @@ def test_gather_equals_indexing(data: st.DataObject, dtype: str, limits: tuple[i
 def test_the_kernel_equals_indexing_at_every_width(
     width: int, n: int, size: int, ahead: int, far: int, past_cache: bool, start: int, seed: int
 ) -> None:
-    from minibatch.batching.kernels import gather_rows
+    from minibatch.batching.gather_kernels import gather_rows
 
     rng = np.random.default_rng(seed)
     x, rows = rng.integers(1, 2**63, (n, width), np.uint64), rng.integers(0, n, size)
@@ -146,7 +146,7 @@ def test_rows_out_of_range(x: np.ndarray, bad: int) -> None:
 
 
 def test_kernels_stop_at_a_bad_row() -> None:
-    from minibatch.batching import kernels
+    from minibatch.batching import gather_kernels as kernels
 
     x, out = np.ones((3, 8), np.uint64), np.zeros((2, 8), np.uint64)
     assert kernels.gather_rows(x, np.array([1, 3]), 8, 1, False, out) == 1

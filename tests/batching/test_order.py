@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minibatch.batching import order
-from minibatch.batching.kernels import CHUNK
 from minibatch.batching.order import (
     block_ends,
     bucket_bits,
@@ -27,6 +26,7 @@ from minibatch.batching.order import (
     stratified,
     stream_key,
 )
+from minibatch.batching.order_kernels import CHUNK
 
 seeds = st.integers(0, 2**64 - 1)
 sizes = st.one_of(st.integers(0, 300), st.integers(CHUNK - 1, 2 * CHUNK + 2))  # the kernels work in chunks

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from minibatch import memory, parallel
 from minibatch.compiling import PLAIN
-from minibatch.layers import kernels, patches, tiles
+from minibatch.layers import convolution_kernels as kernels
+from minibatch.layers import patches, tiles
 from minibatch.layers import window as window_module
 from minibatch.layers.correlation import (
     correlate,

@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 
 import minibatch as mb
 from minibatch import metrics
-from minibatch.metrics import kernels
+from minibatch.metrics import accuracy_kernels as kernels
 
 
 @given(

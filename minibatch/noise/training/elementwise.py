@@ -1,7 +1,7 @@
 """Signal against noise, parameter by parameter: the mean GSNR, and the criterion for early stopping.
 
 Both are a mean over all parameters j of a ratio that asks for sum_i g_ij^2, a vector as long as the gradient. The
-NumPy form here is the reference; ``kernels`` has the loops that never write that vector down.
+NumPy form here is the reference; ``sums_kernels`` has the loops that never write that vector down.
 """
 
 from __future__ import annotations

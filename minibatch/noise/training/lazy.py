@@ -10,7 +10,7 @@ from typing import Any
 @functools.cache
 def kernels() -> Any:
     """Return the module of the compiled loops."""
-    return importlib.import_module("minibatch.noise.training.kernels")
+    return importlib.import_module("minibatch.noise.training.sums_kernels")
 
 
 @functools.cache

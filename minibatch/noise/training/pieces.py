@@ -1,7 +1,7 @@
 """A step's sums in pieces, for threads that share them (``board``). Importing this module imports Numba.
 
-The arithmetic of a piece is in ``kernels``; here is what a piece is, and how their results are put together. Which
-thread does which piece changes nothing: each has a place of its own, and they are added up in order.
+The arithmetic of a piece is in ``sums_kernels``; here is what a piece is, and how their results are put together.
+Which thread does which piece changes nothing: each has a place of its own, and they are added up in order.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 from minibatch.board import Board, Cut, share, this
 from minibatch.compiling import compiled
-from minibatch.noise.training import kernels
+from minibatch.noise.training import sums_kernels as kernels
 from minibatch.typing import Array
 
 #: What stands where in a layer's plan: how many pieces there are of each kind, and of how many rows each is; where

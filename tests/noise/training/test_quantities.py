@@ -16,8 +16,9 @@ from numba import njit
 
 from minibatch import parallel
 from minibatch.compiling import PLAIN
-from minibatch.noise.training import elementwise, kernels, pieces, quantities, shares, tiles
+from minibatch.noise.training import elementwise, pieces, quantities, shares, tiles
 from minibatch.noise.training import sums as summing
+from minibatch.noise.training import sums_kernels as kernels
 from minibatch.noise.training.affine import Affine
 from minibatch.noise.training.histograms import edges_around_zero, histogram, histogram_2d
 from minibatch.noise.training.kept import Kept

@@ -1,8 +1,11 @@
-"""The compiled loops of max pooling and dropout: each reads and writes its arrays once, several pieces at a time.
+"""The compiled loops of max pooling: each reads and writes its arrays once, in pieces that threads share.
 
-Importing this module imports Numba. The formulas are where the loops are used, in ``pooling`` and ``dropout``, and
-the tests hold them equal bit for bit. Places in a row are counted without a
-sign: of a signed one Numba asks in the innermost loop whether it is negative, and so counted from the end.
+The formulas are in ``pooling``, and the tests hold them equal bit for bit. Importing this module imports Numba.
+
+N samples, OH x OW positions, C channels. Position (n, p, q) begins at n, p, q times the three ``strides`` in x, and
+its entries lie so far (``offsets``) from there, in the order in which the first of equal ones wins. Places in a row
+are counted without a sign: of a signed one Numba asks in the innermost loop whether it is negative, and so counted
+from the end.
 """
 
 from __future__ import annotations
@@ -17,12 +20,6 @@ from minibatch.typing import Array
 
 Offsets = npt.NDArray[np.intp]
 Bytes = npt.NDArray[np.uint8]
-Bools = npt.NDArray[np.bool_]
-
-# Max pooling -----------------------------------------------------------------------------------------------------
-#
-# N samples, OH x OW positions, C channels. Position (n, p, q) begins at n, p, q times the three ``strides`` in x,
-# and its entries lie so far (``offsets``) from there, in the order in which the first of equal ones wins.
 
 
 @compiled
@@ -128,18 +125,3 @@ def to_the_largest(
                     else:
                         for c in range(channels):
                             dx[to + c] += dy[at + c] * (one if winners[at + c] == winner else zero)
-
-
-# Dropout ---------------------------------------------------------------------------------------------------------
-
-
-@compiled
-def of_kept(board: Board, cut: Cut, x: Array, kept: Bools, scale: float, y: Array, start: int, stop: int) -> None:
-    """Write y = x kept scale, of three rows of numbers."""
-    if start < 0:
-        share(board, cut, this(of_kept, (board, cut, x, kept, scale, y)))
-        return
-    one, zero = x.dtype.type(1), x.dtype.type(0)
-    few, these, to = x[start:stop], kept[start:stop], y[start:stop]
-    for i in range(len(few)):
-        to[i] = few[i] * (one if these[i] else zero) * scale
