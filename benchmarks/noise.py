@@ -110,7 +110,6 @@ def arithmetic(build: Callable[[], mb.Sequential], batch_size: int, steps: int) 
     model = build()
     batch = model.checked(*data(model, batch_size))
     travel, kept, memory, dense = Travel(model), Kept(), {}, dense_layers(model)
-    travel.begin()
     for _ in range(2):  # the step before, whose gradient is kept, and the step
         samples = Samples(model, batch_size, dense, kept.copied)
         aside.differentiate(model, batch, training=True, watch=samples.visit)

@@ -156,8 +156,12 @@ class Trainer(Learner):
         return history
 
     def _train_epoch(self, feed: Feed, epoch: int, calls: CallbackList, start: int = 0) -> None:
-        with one_blas_thread():
-            self._trained(feed, epoch, calls, start)
+        watchers = [*self.watchers]
+        try:
+            with one_blas_thread():
+                self._trained(feed, epoch, calls, start)
+        finally:
+            self.watchers[:] = watchers  # who came for a step that ended in an error looks on no more
 
     def _trained(self, feed: Feed, epoch: int, calls: CallbackList, start: int) -> None:
         if not start:

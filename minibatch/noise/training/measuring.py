@@ -1,88 +1,131 @@
-"""How a step is measured: in its own backward pass, or on samples held apart."""
+"""How the steps of a fit are measured: each in its own backward pass, or on samples held apart."""
 
 from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from minibatch.callbacks.callback import Callback
 from minibatch.layers import Layer
 from minibatch.layers.layer import Cache
+from minibatch.models import Model
 from minibatch.models.feed import Batch, Feed
 from minibatch.models.watcher import Watcher
 from minibatch.noise.per_sample import count
 from minibatch.noise.training import aside
-from minibatch.noise.training.elementwise import EPSILON
+from minibatch.noise.training.alpha import Alpha
 from minibatch.noise.training.kept import Kept
 from minibatch.noise.training.lazy import kernels
-from minibatch.noise.training.parabola import Slope
-from minibatch.noise.training.plan import SINGLE, SPREAD, Plan
+from minibatch.noise.training.plan import SINGLE, SPREAD, Due, Plan
 from minibatch.noise.training.quantities import cosine
 from minibatch.noise.training.record import Record
-from minibatch.noise.training.samples import DenseLayers, Samples
+from minibatch.noise.training.samples import Samples, dense_layers, losses_of_samples
 from minibatch.noise.training.step import Step, measure
-from minibatch.noise.training.travel import Travel, losses_of_samples
+from minibatch.noise.training.travel import Travel
 from minibatch.typing import Array
 
 OF_SINGLE, OF_SPREAD, HISTOGRAMS = frozenset(SINGLE), frozenset(SPREAD), frozenset({"histogram", "histogram_2d"})
 
 
-class Measuring(Callback, Watcher):
-    """What ``GradientNoise`` does between the beginning of a step and its end.
+class Measuring(Watcher):
+    """What ``GradientNoise`` does in one fit, between the beginning of a step and its end.
 
     Parameters
     ----------
+    model : Model
     plan : Plan
+        What cannot be measured is taken out of it.
+    record : Record
     population, estimator : str
         See ``GradientNoise``.
+    feed : Feed or None
+        What the fit is fed.
+    reference : Batch, optional
+        The samples to measure on, if not the batch.
+    full : list of Batch, or Feed, optional
+        The samples of the full gradient.
     """
 
-    record: Record
-    travel: Travel
-
-    def __init__(self, plan: Plan, population: str, estimator: str) -> None:
-        super().__init__()
-        self.plan, self.population, self.estimator = plan, population, estimator
-        self.epsilon = EPSILON
-        self._feed: Feed | None = None
-        #: The samples to measure on, if not the batch; and those of the full gradient.
-        self._reference: Batch | None = None
-        self._full: list[Batch] | Feed | None = None
-        self._dense: DenseLayers = {}
-        self._size = 0
-        self._plain = False
-        self._forget()
-
-    def _forget(self) -> None:
-        """Begin anew."""
-        self.step = 0
-        self._without_samples = False
+    def __init__(
+        self,
+        model: Model,
+        plan: Plan,
+        record: Record,
+        population: str,
+        estimator: str,
+        feed: Feed | None,
+        reference: Batch | None,
+        full: list[Batch] | Feed | None,
+    ) -> None:
+        self.model, self.plan, self.record = model, plan, record
+        self.population, self.estimator = population, estimator
+        self.feed, self.reference, self.full = feed, reference, full
+        self.travel, self.alpha = Travel(model), Alpha()
+        self._dense = dense_layers(model)
+        self._size = sum(weight.value.size for weight in model.trainable_weights)
+        self._plain = self._without_samples = False
         self._memory: dict[Any, Any] = {}
-        self._previous: Kept | None = None
-        self._wanted: frozenset[str] = frozenset()
-        self._opens = self._keeps = self._collects = False
-        #: Of the step under way.
+        self._previous = Kept()
+        self._forget_step()
+
+    def _forget_step(self) -> None:
+        self._due = Due(0, frozenset(), False, False, False)
         self._samples: Samples | None = None
-        self._measured: Step | None = None
-        self._values: dict[str, float] = {}
-        #: The variance of the samples' losses.
-        self._loss_variance = math.nan
-        self._late: tuple[int, float] | None = None
+        self._step: Step | None = None
+
+    # A step, from its beginning to its end -----------------------------------------------------------------
+
+    def epoch_begins(self) -> None:
+        """Look how the optimizer makes its steps, which others may have changed."""
+        self._plain = self.reference is None and self.travel.is_plain()
+
+    def step_begins(self, number: int, first_of_epoch: bool) -> None:
+        """Look on at this step, if there is anything to see."""
+        wanted = self.plan.due(number, first_of_epoch)
+        keeps = self.plan.may_be_due_after("cosine_to_previous", number)
+        self._due = due = Due(number, wanted, "alpha" in wanted, self.alpha.open is not None, keeps)
+        if due:
+            single = due.closes or not wanted.isdisjoint(OF_SINGLE)
+            spread = self.estimator != "halves" and not wanted.isdisjoint(OF_SPREAD)
+            due.collects = (single or spread) and not self._without_samples
+            self.model.watchers.append(self)
 
     def visit(self, layer: Layer, dy: Array, cache: Cache) -> None:
-        if self._collects and self._reference is None:
+        if self._due.collects and self.reference is None:
             self._collect(layer, dy, cache)
+
+    def differentiated(self, batch: Batch, outputs: Sequence[Array], caches: list[Cache], loss: float) -> None:
+        if self.reference is None:
+            self._measure(batch, outputs, caches, loss, self.model.parameters.gradient)
+            return
+        with aside.untouched(self.model):
+            batch = self.reference
+            watch = self._collect if self._due.collects else None
+            loss, outputs, caches = aside.differentiate(self.model, batch, training=False, watch=watch)
+            gradient = self.model.parameters.gradient.copy()
+        self._measure(batch, outputs, caches, loss, gradient)
+
+    def step_ends(self, rate: float) -> Step | None:
+        """Return the step, made at this learning rate, with all its numbers; None if there was nothing to see."""
+        step = self._step
+        if self in self.model.watchers:
+            self.model.watchers.remove(self)
+        if step is not None:
+            if "cabs" in step.values:  # linear in the learning rate, which the step alone knows for certain
+                step.values["cabs"] *= rate
+            self._see_update(step, rate)
+        self._forget_step()
+        return step
+
+    # What the backward pass shows --------------------------------------------------------------------------
 
     def _collect(self, layer: Layer, dy: Array, cache: Cache) -> None:
         if self._samples is None:
-            copied = None
-            if self._opens and self._plain:  # the next step asks for these samples' gradients again
-                self._previous = self._previous or Kept()
-                copied = self._previous.copied
+            # Where the next step asks for these samples' gradients again they are copied.
+            copied = self._previous.copied if self._due.opens and self._plain else None
             self._samples = Samples(self.model, len(dy), self._dense, copied)
         try:
             self._samples.visit(layer, dy, cache)
@@ -92,113 +135,103 @@ class Measuring(Callback, Watcher):
     def _go_on_without_samples(self, why: str) -> None:
         """Leave out, from now on, what needs the gradients of single samples: they do not exist."""
         lost = OF_SINGLE | (OF_SPREAD if self.estimator == "samples" else frozenset())
-        self._leave_out([name for name in self.plan.intervals if name in lost], why, TypeError)
-        self._without_samples, self._collects, self._samples = True, False, None
-        self._wanted -= lost
-        self._opens = False
+        self.leave_out([name for name in self.plan.intervals if name in lost], why, TypeError)
+        self._without_samples, self._samples, self.alpha.open = True, None, None
+        self._due.collects = self._due.opens = self._due.closes = False
+        self._due.wanted -= lost
 
-    def _leave_out(self, names: Sequence[str], why: str, error: type[Exception]) -> None:
+    def leave_out(self, names: Sequence[str], why: str, error: type[Exception]) -> None:
+        """Do without these, and say why; an ``error`` if they were asked for by name."""
         if not names:
             return
         if self.plan.by_name:
             raise error(f"GradientNoise cannot measure {', '.join(names)}: {why}")
         warnings.warn(f"GradientNoise leaves out {', '.join(names)}: {why}", stacklevel=2)
-        self.plan = self.plan.without(names)
-        self._wanted -= set(names)
+        self.plan.leave_out(names)
 
-    def differentiated(self, batch: Batch, outputs: Sequence[Array], caches: list[Cache], loss: float) -> None:
-        if self._reference is None:
-            self._measure(batch, outputs, caches, loss, self.model.parameters.gradient)
-            return
-        with aside.untouched(self.model):
-            batch = self._reference
-            watch = self._collect if self._collects else None
-            loss, outputs, caches = aside.differentiate(self.model, batch, training=False, watch=watch)
-            gradient = self.model.parameters.gradient.copy()
-        self._measure(batch, outputs, caches, loss, gradient)
+    # Its numbers -------------------------------------------------------------------------------------------
 
     def _measure(
         self, batch: Batch, outputs: Sequence[Array], caches: list[Cache], loss: float, gradient: Array
     ) -> None:
-        model, samples, wanted = self.model, self._samples, self._wanted
+        model, samples, due = self.model, self._samples, self._due
         if samples is not None:
             samples.finish()
-        n_samples = self._n_samples(count(batch))
-        step = Step(count(batch), loss, gradient, samples, n_samples=n_samples, size=self._size)
-        if self._reference is None and self.estimator != "samples":
+        B = count(batch)
+        self._step = step = Step(due, B, loss, gradient, samples, n_samples=self._n_samples(B), size=self._size)
+        if self.reference is None and self.estimator != "samples":
             step.halves = lambda: aside.mean_norm2_of_halves(model, batch)
-        self._measured = step
-        alpha_of_plain = self._plain and samples is not None
-        if self.travel.open is not None and self.travel.along_gradient and samples is not None:
+        if self.alpha.awaits_product and samples is not None:
             step.kept = self._previous
-        step.needs_norm2 = self._keeps or not wanted <= {"loss", "batch_size", "distance"}
-        self._values = measure(step, wanted, self.record.averages, self._memory, self.epsilon)
-        if (self._opens or self.travel.open is not None) and samples is not None:
+        step.needs_norm2 = due.keeps or not due.wanted <= {"loss", "batch_size", "distance"}
+        step.values = measure(step, due.wanted, self.record.averages, self._memory)
+        if (due.opens or due.closes) and samples is not None:
             losses = losses_of_samples(model, batch.targets, outputs, caches, batch.weights)
-            self._loss_variance = kernels().mean_and_variance(losses)[1]
-        self._look_back(step, alpha_of_plain)
-        if "cosine_to_full" in wanted:
+            step.loss_variance = kernels().mean_and_variance(losses)[1]
+        self._look_back(step)
+        if "cosine_to_full" in due.wanted:
             self._compare_with_full(step)
-        if samples is not None and math.isfinite(step.norm2) and not wanted.isdisjoint(HISTOGRAMS):
-            one, two = "histogram" in wanted, "histogram_2d" in wanted
-            self.record.histograms.add(self.step, samples, model.parameters.theta, one, two)
-        if not self._plain and (self._opens or "update_size" in wanted):
+        if samples is not None and math.isfinite(step.norm2) and not due.wanted.isdisjoint(HISTOGRAMS):
+            one, two = "histogram" in due.wanted, "histogram_2d" in due.wanted
+            self.record.histograms.add(due.number, samples, model.parameters.theta, one, two)
+        if not self._plain and (due.opens or "update_size" in due.wanted):
             self.travel.before_update()
 
-    def _look_back(self, step: Step, alpha_of_plain: bool) -> None:
+    def _look_back(self, step: Step) -> None:
         """Compare with the step before, and keep what the step after will compare with."""
-        kept, samples, travel = self._previous, step.samples, self.travel
-        product = None
-        if travel.open is not None and samples is not None:
-            if kept is not None and step.sums is not None and step.sums.kept is not None:
-                product, variance = step.sums.kept
-                along = _along_step(product, variance, math.sqrt(max(kept.norm2, 0.0)))
-            else:
-                along = travel.along_update(samples)
-            self._late = travel.step_ends(Slope(step.loss, self._loss_variance, *along))
-        if "cosine_to_previous" in self._wanted and kept is not None and kept.step == self.step - 1 > 0:
-            if product is None:
-                product = kept.product(step.gradient, samples)
-            self._values["cosine_to_previous"] = cosine(product, step.norm2, kept.norm2)
-        if self._keeps or (self._opens and alpha_of_plain):
-            self._previous = self._previous or Kept()
-            factors = samples if self._opens and alpha_of_plain else None
-            self._previous.keep(self.step, step.gradient, step.norm2, factors)
+        due, kept, samples = step.due, self._previous, step.samples
+        if due.closes and samples is not None:
+            step.late = self.alpha.ends(step)
+        if "cosine_to_previous" in due.wanted and kept.step == due.number - 1 > 0:
+            known = step.sums is not None and step.sums.kept
+            product = known[0] if known else kept.product(step.gradient, samples)
+            step.values["cosine_to_previous"] = cosine(product, step.norm2, kept.norm2)
+        factors = samples if due.opens and self._plain else None
+        if due.keeps or factors is not None:
+            kept.keep(due.number, step.gradient, step.norm2, factors)
 
     def _compare_with_full(self, step: Step) -> None:
-        assert self._full is not None
-        G = aside.full_gradient(self.model, self._full)
+        assert self.full is not None
+        G = aside.full_gradient(self.model, self.full)
         product = float(np.dot(step.gradient.astype(np.float64), G))
-        self._values["cosine_to_full"] = cosine(product, step.norm2, float(G @ G))
+        step.values["cosine_to_full"] = cosine(product, step.norm2, float(G @ G))
 
     def _n_samples(self, batch_size: int) -> float:
         """Return N, where the batches are drawn from so many samples without replacement."""
-        batches = self._feed.batches if self._feed is not None else None
+        batches = self.feed.batches if self.feed is not None else None
         if self.population == "infinite" or batches is None or batches.shuffle == "replacement":
             return math.inf
         return float(max(batches.n_samples, batch_size))
 
-    def _after_update(self, step: Step, rate: float) -> None:
-        wanted, values, travel = self._wanted, self._values, self.travel
+    def _see_update(self, step: Step, rate: float) -> None:
+        wanted, values, travel = step.due.wanted, step.values, self.travel
         wants_distance, wants_update = "distance" in wanted, "update_size" in wanted
         if self._plain and wants_update:
             values["update_size"] = rate * math.sqrt(step.norm2) if step.norm2 >= 0 else math.nan
-        if wants_distance or (wants_update and not self._plain):
-            distance, update = travel.after_update(wants_distance, wants_update and not self._plain)
+            wants_update = False
+        if wants_distance or wants_update:
+            distance, update = travel.after_update(wants_distance, wants_update)
             if wants_distance:
                 values["distance"] = distance
-            if wants_update and not self._plain:
+            if wants_update:
                 values["update_size"] = update
-        if self._opens and step.samples is not None:
-            if self._plain:
-                assert step.sums is not None
-                length = math.sqrt(step.norm2) if step.norm2 >= 0 else math.nan
-                along = _along_step(step.norm2, step.sums.along_variance, length)
-                travel.step_begins(self.step, rate * length, Slope(step.loss, self._loss_variance, *along))
-            else:
-                travel.step_begins_after_update(self.step, step.loss, self._loss_variance, step.samples)
+        if step.due.opens and step.samples is not None:
+            self.alpha.begins(step, rate, None if self._plain else travel.update())
 
+    # What it keeps -----------------------------------------------------------------------------------------
 
-def _along_step(mean: float, variance: float, length: float) -> tuple[float, float]:
-    """Return mean and variance of g_i . d / |d|, d = -lr g, from those of g_i . g and |g|."""
-    return (-mean / length, variance / length**2) if length > 0 else (0.0, 0.0)
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a fit taken up again needs, between two steps."""
+        return {
+            "without_samples": self._without_samples,
+            "start": self.travel.start,
+            "alpha": self.alpha.state_dict(),
+            "previous": self._previous.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take up what ``state_dict`` returned."""
+        self._without_samples = bool(state["without_samples"])
+        self.travel.start = np.array(state["start"])
+        self.alpha.load_state_dict(state["alpha"])
+        self._previous = Kept.from_state(state["previous"])

@@ -6,20 +6,18 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from minibatch.callbacks.callback import Logs
+from minibatch.callbacks.callback import Callback, Logs
+from minibatch.models.feed import Feed
 from minibatch.noise.per_sample import check_mean
-from minibatch.noise.training.kept import Kept
 from minibatch.noise.training.measuring import OF_SINGLE, OF_SPREAD, Measuring
 from minibatch.noise.training.plan import OF_TWO, Plan
 from minibatch.noise.training.record import Record
-from minibatch.noise.training.samples import dense_layers
 from minibatch.noise.training.step import Averages
-from minibatch.noise.training.travel import Travel
 from minibatch.typing import Array
 from minibatch.utils.names import near_misses
 
 
-class GradientNoise(Measuring):
+class GradientNoise(Callback):
     """Measures, as a fit goes on, how noisy its gradients are; and changes nothing in it.
 
     The gradients of the single samples of a batch follow from what its backward pass has in hand anyway (see
@@ -141,7 +139,8 @@ class GradientNoise(Measuring):
         decay: float = 0.99,
         bins: int = 60,
     ) -> None:
-        super().__init__(Plan(quantities, every), population, estimator)
+        super().__init__()
+        self.plan = Plan(quantities, every)
         if isinstance(batch, str) and batch != "current":
             raise ValueError(f"batch must be 'current' or a pair (x, y); got {batch!r}.")
         for name, pair in (("batch", batch), ("full", full)):
@@ -158,12 +157,15 @@ class GradientNoise(Measuring):
         if not 0 <= decay < 1:
             raise ValueError(f"decay must lie in [0, 1); got {decay!r}.")
         self.batch, self.full = batch, full
+        self.population, self.estimator = population, estimator
         self.decay, self.bins = decay, bins
+        self._feed: Feed | None = None
+        self._measuring: Measuring | None = None
         self._begin()
 
     def _begin(self) -> None:
-        self._forget()
         self.record = Record(self.decay, self.bins)
+        self.step = 0
         self.latest: dict[str, float] = {}
         self._first_of_epoch = True
 
@@ -173,74 +175,61 @@ class GradientNoise(Measuring):
         self._feed = feed
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        if self in self.model.watchers:  # a fit that ended in an error
-            self.model.watchers.remove(self)
         self._begin()
-        model = self.model
+        model, feed = self.model, self._feed
         if any(name in OF_SPREAD | OF_SINGLE for name in self.plan.intervals):
             check_mean(model)
-        self._dense = dense_layers(model)
-        self._size = sum(weight.value.size for weight in model.trainable_weights)
-        self._reference = None if isinstance(self.batch, str) else model.checked(*self.batch)
-        self._full = [model.checked(*self.full)] if self.full is not None else self._feed
-        batches = None if self._feed is None else self._feed.batches
+        reference = None if isinstance(self.batch, str) else model.checked(*self.batch)
+        full = [model.checked(*self.full)] if self.full is not None else feed
+        self._measuring = Measuring(
+            model, self.plan, self.record, self.population, self.estimator, feed, reference, full
+        )
+        batches = None if feed is None else feed.batches
         if "cosine_to_full" in self.plan.intervals and self.full is None and batches is None:
             why = "the fit is not fed arrays or Batches, whose full gradient could be computed; give full=(x, y)."
-            self._leave_out(["cosine_to_full"], why, ValueError)
+            self._measuring.leave_out(["cosine_to_full"], why, ValueError)
         of_two = [name for name in self.plan.intervals if name in OF_TWO]
-        if of_two and self._reference is None and batches is not None and batches.batch_size == 1:
+        if of_two and reference is None and batches is not None and batches.batch_size == 1:
             warnings.warn(
                 f"GradientNoise: {', '.join(of_two)} need at least two samples in a batch; this fit's have one: "
                 "they are NaN. Give larger batches, or samples of their own to measure on, batch=(x, y).",
                 stacklevel=2,
             )
-        self.travel = Travel(model)
-        self.travel.begin()
+
+    @property
+    def measuring(self) -> Measuring:
+        """What measures the steps of the fit under way."""
+        if self._measuring is None:
+            raise ValueError("GradientNoise measures in a fit: hand it to fit(callbacks=[...]).")
+        return self._measuring
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        self._feed = None
-        self._full = None
-        self._memory = {}
+        self._feed = self._measuring = None
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         self._first_of_epoch = True
-        self._plain = self._reference is None and self.travel.is_plain()
+        self.measuring.epoch_begins()
 
     def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
         self.step += 1
-        self._wanted = self.plan.due(self.step, self._first_of_epoch)
+        self.measuring.step_begins(self.step, self._first_of_epoch)
         self._first_of_epoch = False
-        self._opens = "alpha" in self._wanted
-        self._keeps = self.plan.may_be_due_after("cosine_to_previous", self.step)
-        closes = self.travel.open is not None
-        if self._wanted or self._keeps or closes:
-            single = closes or self._opens or not self._wanted.isdisjoint(OF_SINGLE)
-            spread = self.estimator != "halves" and not self._wanted.isdisjoint(OF_SPREAD)
-            self._collects = (single or spread) and not self._without_samples
-            self._samples = None
-            self.model.watchers.append(self)
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         self.latest = {}
-        if self not in self.model.watchers:
+        step = self.measuring.step_ends(self.model.optimizer.rate)
+        if step is None:
             return
-        self.model.watchers.remove(self)
-        wanted, values, step, rate = self._wanted, self._values, self._measured, self.model.optimizer.rate
-        assert step is not None
-        if "cabs" in values:  # linear in the learning rate, which the step alone knows for certain
-            values["cabs"] *= rate
-        self._after_update(step, rate)
-        if self._late is not None:
-            number, alpha = self._late
+        if step.late is not None:
+            number, alpha = step.late
             self.record.series.add(number, {"alpha": alpha})
-        if wanted:
-            self.latest = {"loss": step.loss, "batch_size": step.batch_size, **values}
+        if step.due.wanted:
+            self.latest = {"loss": step.loss, "batch_size": step.batch_size, **step.values}
             self.record.series.add(self.step, self.latest)
         if logs is not None:
-            logs.update(values)
-            if self._late is not None:
-                logs["alpha"] = self._late[1]
-        self._late, self._samples, self._measured, self._values = None, None, None, {}
+            logs.update(step.values)
+            if step.late is not None:
+                logs["alpha"] = step.late[1]
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         means = self.record.end_epoch(self.step, self.plan.intervals)
@@ -286,10 +275,8 @@ class GradientNoise(Measuring):
             "step": self.step,
             "first_of_epoch": self._first_of_epoch,
             "intervals": dict(self.plan.intervals),
-            "without_samples": self._without_samples,
             "record": self.record.state_dict(),
-            "travel": self.travel.state_dict(),
-            "previous": None if self._previous is None else self._previous.state_dict(),
+            "measuring": self._measuring and self._measuring.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -298,9 +285,8 @@ class GradientNoise(Measuring):
                 f"GradientNoise: the state is of a monitor of {', '.join(state['intervals'])}; this one is of "
                 f"{', '.join(self.plan.intervals)}."
             )
-        self.plan = self.plan.without(self.plan.intervals.keys() - state["intervals"].keys())
+        self.plan.leave_out(self.plan.intervals.keys() - state["intervals"].keys())
         self.step, self._first_of_epoch = int(state["step"]), bool(state["first_of_epoch"])
-        self._without_samples = bool(state["without_samples"])
         self.record.load_state_dict(state["record"])
-        self.travel.load_state_dict(state["travel"])
-        self._previous = None if state["previous"] is None else Kept.from_state(state["previous"])
+        if state["measuring"] is not None:
+            self.measuring.load_state_dict(state["measuring"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,35 @@ OF_TWO = (*SPREAD, "inner_product_test", "orthogonality_test", "gsnr", "eb", "al
 COSTLY = ("cosine_to_full", "histogram", "histogram_2d")
 
 EPOCH = "epoch"
+
+
+@dataclass
+class Due:
+    """What is asked of a step.
+
+    Attributes
+    ----------
+    number : int
+        The step's, counted from 1.
+    wanted : frozenset of str
+        The quantities that are due.
+    opens, closes : bool
+        Whether alpha asks how this step begins; and how the one before ended, which is where this one begins.
+    keeps : bool
+        Whether the step after may ask for the product with this one's gradient.
+    collects : bool
+        Whether the gradients of single samples are needed.
+    """
+
+    number: int
+    wanted: frozenset[str]
+    opens: bool
+    closes: bool
+    keeps: bool
+    collects: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.wanted) or self.closes or self.keeps
 
 
 class Plan:
@@ -94,11 +124,11 @@ class Plan:
         interval = self.intervals.get(name)
         return interval is not None and (isinstance(interval, str) or step % interval == 0)
 
-    def without(self, names: Iterable[str]) -> Plan:
-        """Return the same without some quantities."""
-        plan = Plan({name: interval for name, interval in self.intervals.items() if name not in set(names)})
-        plan.by_name = self.by_name
-        return plan
+    def leave_out(self, names: Iterable[str]) -> None:
+        """Ask for these no more."""
+        for name in list(names):
+            del self.intervals[name]
+        self._remember()
 
 
 def _interval(what: str, interval: Any) -> int | str:

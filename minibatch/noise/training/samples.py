@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -124,3 +125,21 @@ def dense_layers(model: Model) -> DenseLayers:
             kernel, *bias = (slices[weight] for weight in layer.weights)
             found[layer] = kernel, bias[0] if bias else None
     return found
+
+
+def losses_of_samples(model: Model, targets: Any, outputs: Any, caches: Any, weights: Any) -> Array:
+    """Return l_i for the samples of a batch, (B,) float64: with its weight, summed over the outputs."""
+    total: Any = None
+    for head, y, output, w in zip(model.objective.heads, targets, outputs, weights, strict=True):
+        if head.loss is None:
+            continue
+        loss, prediction = head.view(output, caches)
+        each, _ = loss.both(y, prediction, output if head.on_logits else None, differentiate=False)
+        if each.ndim != 1:
+            each = each.reshape(len(each), -1).mean(axis=1)
+        if w is not None:
+            each = each * np.asarray(w).reshape(-1)
+        if head.weight != 1:
+            each = head.weight * each
+        total = each if total is None else total + each
+    return np.asarray(total, dtype=np.float64)

@@ -12,7 +12,7 @@ import numpy as np
 from minibatch.noise.training import quantities
 from minibatch.noise.training.elementwise import EPSILON
 from minibatch.noise.training.kept import Kept
-from minibatch.noise.training.plan import SPREAD
+from minibatch.noise.training.plan import SPREAD, Due
 from minibatch.noise.training.samples import Samples
 from minibatch.noise.training.sums import Sums, sums
 from minibatch.typing import Array
@@ -20,10 +20,12 @@ from minibatch.typing import Array
 
 @dataclass
 class Step:
-    """What a step was measured on.
+    """What a step was measured on, and its numbers.
 
     Attributes
     ----------
+    due : Due
+        What is asked of it.
     batch_size : int
         B.
     loss : float
@@ -45,8 +47,15 @@ class Step:
         Q, known once ``measure`` has run.
     sums : Sums or None
         Over the samples; likewise.
+    loss_variance : float
+        Of the samples' losses, where alpha asks for it.
+    values : dict of str to float
+        What was measured, by name.
+    late : (int, float) or None
+        The number of the step before, and its alpha, which this one's batch has shown.
     """
 
+    due: Due
     batch_size: int
     loss: float
     gradient: Array
@@ -58,6 +67,9 @@ class Step:
     needs_norm2: bool = True
     norm2: float = math.nan
     sums: Sums | None = None
+    loss_variance: float = math.nan
+    values: dict[str, float] = field(default_factory=dict)
+    late: tuple[int, float] | None = None
 
 
 @dataclass
