@@ -14,7 +14,7 @@ from minibatch.batching.blocks import Blocks
 from minibatch.batching.gather import ROWS_AHEAD
 from minibatch.batching.order import Indices
 from minibatch.batching.sources import open_sources
-from minibatch.batching.structure import batch_maker
+from minibatch.batching.structure import batch_maker, components
 
 # Batches are gathered several at a time and handed out as disjoint slices of one fresh block, so that the
 # cost of a call is shared between them. A block holds no more than this: it is what is read ahead, and what
@@ -48,7 +48,7 @@ class Batches:
         from the library's stream (``set_random_seed``).
     buffer_size : int, optional
         For ``shuffle="buffer"`` alone, which needs it.
-    sample_weight : array (N,), optional
+    sample_weight : array (N,), or a list, tuple or dict of them, one for each output, optional
         A weight per sample, handed out with its sample.
     scale : float, optional
         Hand out the uint8 components of x as float32, multiplied by ``scale`` (1/255 for images), in one
@@ -123,7 +123,7 @@ class Batches:
 
         if self.remainder == "weight" or sample_weight is not None:
             # np.empty stands for the weights, where only the policy gives any.
-            self._make_batches = batch_maker((x, y, np.empty(0)))
+            self._make_batches = batch_maker((x, y, np.empty(0) if sample_weight is None else sample_weight))
         else:
             self._make_batches = batch_maker(x if y is None else (x, y))
         self._next = (0, 0)  # the epoch and batch at which the next iterator starts
@@ -202,7 +202,8 @@ class Batches:
                 if self.sample_weight is None:
                     series.append(np.full((count, size), share, np.float32))
                 else:
-                    series[-1] = [weights * share for weights in series[-1]]
+                    for k in range(1, 1 + sum(1 for _ in components(self.sample_weight, ""))):
+                        series[-k] = [weights * share for weights in series[-k]]
             yield from self._make_batches(series)
             del block, series  # or they would count as readers of the block
 

@@ -51,8 +51,6 @@ class Intake:
         """Check the data, once, and return them in batches: for training or evaluation."""
         if steps is not None:
             check_count("steps", steps)
-        if class_weight is not None and sample_weight is not None:
-            raise ValueError("give class_weight or sample_weight, not both at the same time.")
         if _makes_batches(x):
             return self._stream(x, y, sample_weight, batch_size, steps, class_weight, epochs, bool(shuffle))
         batch = self.batch(x, y, sample_weight, class_weight, what)
@@ -189,9 +187,11 @@ class Intake:
             inputs = data.entries("x", x, names[0])
             inputs = [part if part.ndim == n else part[:, None] for part, n in zip(inputs, axes, strict=True)]
             targets = self.model.objective.targets(data.entries("y", y, names[1]))
-            if class_weight is not None:
-                weight = data.class_weights(class_weight, targets[0])
-            return Batch(inputs, targets, [weight] * len(targets))
+            weights = [None if w is None else w.reshape(-1) for w in self._by_output(weight)]
+            if class_weight is not None:  # beside it, weights are those that remainder="weight" gives
+                of_class = data.class_weights(class_weight, targets[0])
+                weights = [of_class if w is None else of_class * w for w in weights]
+            return Batch(inputs, targets, weights)
 
         return Feed(lambda: batches, len(batches), convert, steps, may_be_empty=carry, batches=batches)
 
@@ -212,19 +212,26 @@ class Intake:
         for name, target in _named(f"{what}y", targets).items():
             data.warn_if_not_finite(target, name)
         objective.ready(targets)
-        n = len(inputs[0])
-        if class_weight is not None:
-            if len(targets) > 1:
-                raise ValueError("class_weight is for models with one output; give sample_weight instead.")
-            weights: list[Array | None] = [data.class_weights(class_weight, targets[0])]
-        elif isinstance(sample_weight, Mapping):
-            weights = [data.check_sample_weight(sample_weight.get(name), n) for name in graph.output_names]
-        elif len(targets) > 1 and isinstance(sample_weight, list | tuple):
-            given = data.entries("sample_weight", sample_weight, graph.output_names)
-            weights = [data.check_sample_weight(w, n) for w in given]
+        weights: list[Array | None]
+        if class_weight is None:
+            n = len(inputs[0])
+            weights = [data.check_sample_weight(w, n) for w in self._by_output(sample_weight)]
+        elif sample_weight is not None:
+            raise ValueError("give class_weight or sample_weight, not both at the same time.")
+        elif len(targets) > 1:
+            raise ValueError("class_weight is for models with one output; give sample_weight instead.")
         else:
-            weights = [data.check_sample_weight(sample_weight, n)] * len(targets)
+            weights = [data.class_weights(class_weight, targets[0])]
         return Batch(inputs, targets, weights)
+
+    def _by_output(self, sample_weight: Any) -> list[Any]:
+        """Return the weights of each output: its own, or those of all."""
+        names = self.model.graph.output_names
+        if isinstance(sample_weight, Mapping):
+            return [sample_weight.get(name) for name in names]
+        if len(names) > 1 and isinstance(sample_weight, list | tuple):
+            return data.entries("sample_weight", sample_weight, names)
+        return [sample_weight] * len(names)
 
     def checked_inputs(self, x: Any, what: str = "") -> list[Array]:
         """Return the inputs as arrays that fit the model."""
