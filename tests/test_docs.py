@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -47,6 +49,20 @@ def test_every_public_name_has_a_docstring(room: ModuleType) -> None:
     assert inspect.getdoc(room), f"{room.__name__} has no docstring"
     bare = [name for name, item in public(room) if not (inspect.getdoc(item) or "").strip()]
     assert not bare, f"no docstring: {', '.join(bare)}"
+
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize("page", [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")], ids=lambda page: page.name)
+def test_every_link_and_file_that_a_page_names_is_there(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    linked = {page.parent / place for place in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", text)}
+    lost = [str(place) for place in linked if not place.exists()]
+    if page.name != "design.md":  # which names what it learned from other projects
+        named = re.findall(r"`((?:\w+/)+\w+\.py)`", text)
+        lost += [place for place in named if not any((top / place).exists() for top in (ROOT, ROOT / "minibatch"))]
+    assert not lost
 
 
 def test_the_search_for_public_names_finds_them() -> None:

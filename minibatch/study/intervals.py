@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-#: Student's t, the 97.5% quantile, for 1 to 30 degrees of freedom (then every tenth, and the normal's).
-_T = (
-    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
-    2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
-)  # fmt: skip
+#: Degrees of freedom beyond which the quantile is that of so many: by then within 0.03% of the normal's.
+MOST_FREEDOM = 10_000
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean, or a difference of two, with its 95% interval.
+    """A mean, or a difference of two, with its interval, of 95% if nothing else is said.
 
     Attributes
     ----------
     n : int
         How many numbers it is of (of the smaller side, for a difference).
     mean, low, high : float
-        The bounds are NaN for fewer than two numbers.
+        The bounds are NaN for fewer than two numbers, and for two equal ones.
     sd : float
         Standard deviation of one number.
     """
@@ -41,23 +39,46 @@ class Interval:
         return not (self.low > 0 or self.high < 0)
 
 
-def t_quantile(freedom: float) -> float:
-    """Return Student's t quantile for a two-sided 95% interval; between the tabled ones, the wider.
+@functools.lru_cache(maxsize=1000)
+def t_quantile(freedom: float, confidence: float = 0.95) -> float:
+    """Return Student's t quantile for a two-sided interval; between two whole degrees of freedom the wider.
 
     Examples
     --------
-    >>> t_quantile(4), t_quantile(4.9), t_quantile(33), t_quantile(1e6)
-    (2.776, 2.776, 2.042, 1.96)
+    >>> [round(t_quantile(freedom), 3) for freedom in (1, 4, 4.9, 1e6)]
+    [12.706, 2.776, 2.776, 1.96]
+    >>> round(t_quantile(7, confidence=0.99), 3)
+    3.499
     """
     if math.isnan(freedom) or freedom < 1:
         return math.nan
-    if freedom <= 40:
-        return _T[min(int(freedom), 30) - 1]
-    return next(t for least, t in ((1000, 1.96), (120, 1.98), (60, 2.0), (40, 2.021)) if freedom >= least)
+    whole = min(int(freedom + 1e-9), MOST_FREEDOM)  # of a whole number that was rounded down a little, that one
+    low, high = 0.0, 1.0
+    while _share_within(high, whole) < confidence:
+        low, high = high, 2 * high
+    while high - low > 1e-12 * high:
+        middle = (low + high) / 2
+        low, high = (middle, high) if _share_within(middle, whole) < confidence else (low, middle)
+    return high
 
 
-def mean_interval(values: Sequence[float]) -> Interval:
-    """Return the mean and its 95% interval (Student's t).
+def _share_within(t: float, freedom: int) -> float:
+    """Return the share of Student's t within -t and t: Abramowitz and Stegun, 26.7.3 and 26.7.4."""
+    theta = math.atan(t / math.sqrt(freedom))
+    odd, squared = freedom % 2, math.cos(theta) ** 2
+    term = math.cos(theta) if odd else 1.0
+    total = 0.0 if freedom == 1 else term
+    for k in range(2 + odd, freedom - 1, 2):
+        term *= (k - 1) / k * squared
+        total += term
+    total *= math.sin(theta)
+    return 2 / math.pi * (theta + total) if odd else total
+
+
+def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
+    """Return the mean and its interval (Student's t).
+
+    Two numbers that are equal say nothing of their spread: they have none.
 
     Examples
     --------
@@ -68,9 +89,11 @@ def mean_interval(values: Sequence[float]) -> Interval:
     a = np.asarray(values, np.float64)
     if len(a) < 2:
         return Interval(len(a), float(a.mean()) if len(a) else math.nan, math.nan, math.nan, math.nan)
-    sd = float(a.std(ddof=1))
-    half = t_quantile(len(a) - 1) * sd / math.sqrt(len(a))
-    return Interval(len(a), float(a.mean()), float(a.mean()) - half, float(a.mean()) + half, sd)
+    mean, sd = float(a.mean()), float(a.std(ddof=1))
+    half = t_quantile(len(a) - 1, confidence) * sd / math.sqrt(len(a))
+    if len(a) == 2 and sd == 0:
+        half = math.nan
+    return Interval(len(a), mean, mean - half, mean + half, sd)
 
 
 def difference_interval(first: Sequence[float], second: Sequence[float]) -> Interval:
@@ -91,7 +114,8 @@ def difference_interval(first: Sequence[float], second: Sequence[float]) -> Inte
     va, vb = a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)
     mean = float(a.mean() - b.mean())
     if va + vb == 0:
-        return Interval(n, mean, mean, mean, 0.0)
+        half = math.nan if n == 2 else 0.0  # as in mean_interval
+        return Interval(n, mean, mean - half, mean + half, 0.0)
     freedom = (va + vb) ** 2 / (va**2 / (len(a) - 1) + vb**2 / (len(b) - 1))
     half = t_quantile(float(freedom)) * math.sqrt(va + vb)
     return Interval(n, mean, mean - half, mean + half, math.sqrt((a.var(ddof=1) + b.var(ddof=1)) / 2))

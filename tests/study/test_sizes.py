@@ -12,7 +12,7 @@ import minibatch as mb
 from minibatch.batching import Batches
 from minibatch.study import BatchSizeStudy, Setting, batch_size_study
 from minibatch.study.intervals import Interval, t_quantile
-from minibatch.study.report import seeds_needed
+from minibatch.study.words import seeds_needed
 
 
 def build() -> mb.Sequential:
@@ -80,18 +80,68 @@ def test_paired_differences_by_hand():
     assert (gap.mean, gap.sd) == (-4.0, pytest.approx(math.sqrt(8 / 3)))
     assert (gap.low, gap.high) == (pytest.approx(-6.598, abs=1e-3), pytest.approx(-1.402, abs=1e-3))
     assert "4 seeds tell it apart from 32: the runs were enough. Under 4 of the 4 seeds" in found.verdict()
+    assert found.confidence == pytest.approx(0.95)
     assert "worse" in found.table()
 
 
 def test_runs_that_were_not_enough_say_so_and_how_many_might_be():
-    # Differences 64 - 16: -3, +1, -2, 0: mean -1, sd sqrt(10/3) = 1.826. t(n-1) 1.826/sqrt(n) < 1 first at n = 16:
-    # 2.145 * 1.826 / sqrt(15) = 1.011, 2.131 * 1.826 / 4 = 0.973.
-    found = study_of({16: [50.0, 50.0, 50.0, 50.0], 64: [47.0, 51.0, 48.0, 50.0], 99: [9.0, 8.0, 7.0, 8.0]})
+    # Differences 64 - 16: -3, +1, -2, 0, -1: mean -1, sd sqrt(10/4) = 1.581. Of three pairs one is taken at
+    # 1 - 0.05/3, whose t(n-1) 1.581/sqrt(n) < 1 first at n = 18: 2.671 * 1.581 / sqrt(17) = 1.024, 2.655 * 1.581 /
+    # sqrt(18) = 0.989.
+    rows = {16: [50.0] * 5, 64: [47.0, 51.0, 48.0, 50.0, 49.0], 99: [9.0, 8.0, 7.0, 8.0, 8.0]}
+    found = study_of(rows)
     words = found.verdict()
     assert "tell it apart from 99, but not from 64: for that the runs were not enough." in words
-    assert "Under 3 of the 4 seeds no other did better: one run alone might have named another (1 of 4)" in words
-    assert "the difference from 64 is what it seems, about 16 seeds would show it" in words
+    assert "Under 4 of the 5 seeds no other did better: one run alone might have named another (1 of 5)" in words
+    assert "from 64 is what it seems, about 18 seeds would show it; whether it is, these runs cannot say" in words
     assert "not told apart" in found.table()
+    four = study_of({size: row[:4] for size, row in rows.items()})
+    assert "about" not in four.verdict()  # of a spread that is known so roughly no number follows
+
+
+@pytest.mark.parametrize("k", [2, 4, 8])
+def test_where_nothing_differs_one_study_of_twenty_calls_a_size_worse(k):
+    """The best is picked by the same runs: at 95% each, of eight sizes half of all studies would."""
+    rng = np.random.default_rng(k)
+    worse = 0
+    for runs in rng.normal(size=(600, k, 6)):
+        found = study_of({2**i: row.tolist() for i, row in enumerate(runs)})
+        worse += any(not found.difference(setting).holds_zero for setting in found.settings)
+    assert worse / 600 <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 600)
+
+
+def test_two_seeds_with_one_difference_do_not_tell():
+    """Of 360 images right or wrong, equal differences are chance in one of twenty pairs of equal models."""
+    found = study_of({16: [351 / 360, 350 / 360], 32: [350 / 360, 349 / 360]})
+    assert found.difference(found.settings[1]).holds_zero
+    assert "2 seeds do not tell it apart from 32" in found.verdict()
+
+
+def test_equal_means_are_no_best():
+    found = study_of({16: [0.97, 0.98, 0.97], 32: [0.98, 0.97, 0.97], 64: [0.95, 0.96, 0.95]})
+    assert "batch sizes 16 and 32, with the same mean, 0.973. 3 seeds tell 16 apart from 64" in found.verdict()
+    assert "no other did better than 16" in found.verdict()
+    assert "the same mean" in found.table()
+
+
+def test_a_setting_with_a_lost_run_is_not_called_told_apart():
+    found = study_of({16: [0.3] * 4 + [0.31] * 4, 32: [0.2] * 7 + [math.nan]}, larger=False)
+    assert "Left out, for runs that did not end with a finite number: 32 (1 of 8 runs)" in found.verdict()
+    assert "told apart" not in found.table()
+    assert "tell it apart" not in found.verdict()
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ([12320.49, 11018.92, 13622.07], "12,300 9,100 to 15,600"),
+        ([0.00121, 0.001212, 0.001209], "0.0012103 0.0012065 to 0.0012141"),
+        ([1e17, 2e17, 3e16], "1.1e+17 -1.0e+17 to 3.2e+17"),
+        ([0.5, 0.5, 0.5], "0.5000 0.5000 to 0.5000"),
+    ],
+)
+def test_a_number_has_the_digits_that_its_interval_leaves(values, shown):
+    assert shown in " ".join(study_of({16: values}, larger=False).table().split())
 
 
 def test_smaller_can_be_better():
@@ -122,7 +172,7 @@ def test_a_setting_that_diverged_is_never_best_and_is_no_doubt(drawn_figure):
     found = study_of({16: [math.nan, math.inf], 32: [0.1, 0.2], 64: [0.2, 0.3]}, larger=False)
     assert found.best.batch_size == 32
     assert "not finite: 2 of 2" in found.table()
-    assert "tell it apart from 16" in found.verdict()
+    assert "Left out, for runs that did not end with a finite number: 16 (2 of 2 runs)." in found.verdict()
     assert found.to_dict()["settings"][0]["interval"]["mean"] is None
     drawn_figure(found.plot())
     lost = study_of({16: [math.nan, 1.0], 32: [0.1, math.nan]})
@@ -133,7 +183,7 @@ def test_a_setting_that_diverged_is_never_best_and_is_no_doubt(drawn_figure):
 def test_one_seed_and_one_batch_size_have_no_verdict():
     assert "That is one run of each" in study_of({16: [0.3], 32: [0.1]}).table()
     alone = study_of({100: [0.3, 0.5]})
-    assert "batch size full, 0.4000. No other batch size was tried." in alone.verdict()
+    assert "batch size full, 0.4. There is no other batch size to compare it with." in alone.verdict()
     assert "more updates" not in alone.table()
 
 
