@@ -42,13 +42,13 @@ def results_table(experiment: Experiment) -> str:
             ("tr(Sigma)", lambda b: f"{start.trace:.3g}"),
             ("|G|^2", lambda b: f"{start.grad_norm2:.3g}"),
             ("noise scale (samples)", lambda b: _scale(start.noise_scale)),
-            ("mean angle to full gradient", lambda b: f"{at_start[b].angle.mean():.1f}\N{DEGREE SIGN}"),
+            ("mean angle to full gradient", lambda b: f"{at_start[b].angle.mean():.0f}\N{DEGREE SIGN}"),
         ]),
         ("Gradient noise at the end (where each run arrived)", [
             ("tr(Sigma)", lambda b: f"{at_end[b].trace:.3g}"),
             ("|G|^2", lambda b: f"{at_end[b].grad_norm2:.3g}"),
             ("noise scale (samples)", lambda b: _scale(at_end[b].noise_scale)),
-            ("mean angle to full gradient", lambda b: f"{end_angle(b):.1f}\N{DEGREE SIGN}"),
+            ("mean angle to full gradient", lambda b: f"{end_angle(b):.0f}\N{DEGREE SIGN}"),
         ]),
     ]  # fmt: skip
     label_width = 2 + max(len(label) for _, rows in groups for label, _ in rows)
@@ -93,13 +93,16 @@ def summary(experiment: Experiment) -> str:
             f"pointed {angles[low]:.0f}\N{DEGREE SIGN} away from the full gradient on average, one of "
             f"{names[high]} {angles[high]:.0f}\N{DEGREE SIGN} (noise scale {scale} samples)."
         )
-    sentences.append(
-        f"Best on the {n_test} test images was {names[best]} with {accuracy:.1%}."
-        if len(sizes) > 1
-        else f"On the {n_test} test images {names[best]} got {accuracy:.1%}."
-    )
-    if len(sizes) > 1:
-        sentences += [*_not_told_apart(experiment, best, names), ONE_RUN]
+    alike = [size for size in sizes if runs[size].val_accuracy[-1] == accuracy]
+    if len(sizes) == 1:
+        sentences.append(f"On the {n_test} test images {names[best]} got {accuracy:.1%}.")
+        return " ".join(sentences)
+    if len(alike) == 1:
+        sentences.append(f"Best on the {n_test} test images was {names[best]} with {accuracy:.1%}.")
+    else:
+        equals = " and ".join(names[size] for size in alike)
+        sentences.append(f"Best on the {n_test} test images were {equals} with {accuracy:.1%} each.")
+    sentences += [*_not_told_apart(experiment, best, alike, names), ONE_RUN]
     return " ".join(sentences)
 
 
@@ -112,19 +115,20 @@ ONE_RUN = (
 LIKELY = 0.05
 
 
-def _not_told_apart(experiment: Experiment, best: int, names: dict[int, str]) -> list[str]:
-    """Return a sentence on the runs that these test images do not tell apart from the best, if there are any."""
+def _not_told_apart(experiment: Experiment, best: int, alike: list[int], names: dict[int, str]) -> list[str]:
+    """Return a sentence on those worse than the best that these test images do not tell apart, if there are any."""
     near: list[str] = []
     first = experiment.right[best]
     for size, right in experiment.right.items():
         own, other = int(np.sum(first & ~right)), int(np.sum(right & ~first))
         p = mcnemar(own, other)
-        if size != best and p >= LIKELY:
+        if size not in alike and p >= LIKELY:
             opening = "" if near else "images that only one of the two has right: "
             near.append(f"{names[size]} ({opening}{own:,} to {other:,}, p = {p:.2g})")
     if not near:
         return []
+    it = "it" if len(alike) == 1 else names[best]
     return [
-        f"They do not tell it apart from {' or '.join(near)}: chance alone splits images so more often than once "
-        "in 20 (McNemar's exact test)."
+        f"They do not tell {it} apart from {' or '.join(near)}: chance alone splits images so more often than once in "
+        "20 (McNemar's exact test)."
     ]

@@ -155,13 +155,15 @@ def gradient_noise(
         gap = float(np.ptp(a)) * odd
         # Drawn with replacement a batch is no part of an epoch.
         errors = gap**2 * spread[odd] if odd and not replacement else np.zeros(draws)
-        last = sizes_of_epoch(n, size, remainder)[-1]
+        of_epoch = np.array(sizes_of_epoch(n, size, remainder))
+        weights = of_epoch / size if remainder == "weight" else np.ones(len(of_epoch))
+        drawn_anew = statistics.epoch_error_of_draws(trace * (n - 1) / n, of_epoch, weights)
         epoch = EpochNoise(
-            steps=len(sizes_of_epoch(n, size, remainder)),
-            last_batch=int(last),
-            last_norm2=float(statistics.expected_norm2(signal, noise_of_one, last, size_of_all)),
+            steps=len(of_epoch),
+            last_batch=int(of_epoch[-1]),
+            last_norm2=float(statistics.expected_norm2(signal, noise_of_one, int(of_epoch[-1]), size_of_all)),
             share=float(a.sum()),
-            mean_error=statistics.epoch_error(trace, a),
+            mean_error=drawn_anew if replacement else statistics.epoch_error(trace, a),
             measured_error=float(errors.mean()) if draws and not replacement else math.nan,
         )
         exact = (signal, noise_of_one, size_of_all)

@@ -38,9 +38,10 @@ class EpochNoise:
     share : float
         sum_i a_i: the mean of the K batch gradients is this times G, on average. 1, but for the policy "weight".
     mean_error : float
-        E|m - share G|^2, exact: by how much that mean m misses, over all orders; 0 without a remainder.
+        E|m - share G|^2, exact: by how much that mean m misses, over all orders, the G of the N samples; 0 without
+        a remainder. Over all draws where batches are drawn with replacement: those of an epoch miss some samples.
     measured_error : float
-        The same, as the mean over the drawn orders; NaN without draws.
+        The same, as the mean over the drawn orders; NaN without draws, and with replacement.
     """
 
     steps: int
@@ -284,7 +285,11 @@ class NoiseReport:
 
     def _drawn_from(self) -> list[str]:
         found = {"batches are drawn with replacement": self.replacement}
-        found["|G|^2 and the exact columns: estimates for an infinite population"] = self.population == "infinite"
+        of_infinite = (
+            "|G|^2 and the exact columns: estimates for an infinite population; what is measured: against the G of "
+            "these samples"
+        )
+        found[of_infinite] = self.population == "infinite"
         return [words for words, so in found.items() if so]
 
     def _without_direction(self) -> list[str]:

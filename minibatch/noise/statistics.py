@@ -39,7 +39,8 @@ def trace(gradients: Array) -> float:
 def noise_scale(trace: float, grad_norm2: float) -> float:
     """Return B_simple = tr(Sigma) / |G|^2, in samples: the batch size whose noise is as large as its signal.
 
-    McCandlish et al. 2018, eq. 2.9. Infinite where G is zero, or an estimate of |G|^2 is not above zero.
+    McCandlish et al. 2018, eq. 2.9, for an infinite population; among N samples that is ``critical_batch_size``.
+    Infinite where G is zero, or an estimate of |G|^2 is not above zero.
     """
     return trace / grad_norm2 if grad_norm2 > 0 else math.inf
 
@@ -147,6 +148,26 @@ def epoch_shares(n_samples: int, batch_size: int, remainder: str = "keep") -> Ar
         weight = len(rows) / batch_size if remainder == "weight" else 1.0
         np.add.at(shares, rows, weight / len(rows) / len(members))
     return shares
+
+
+def epoch_error_of_draws(variance: float, sizes: Array, weights: Array) -> float:
+    """Return E|m - E[m]|^2 for m = (1/K) sum_k w_k g_k, whose samples are each drawn anew: v sum_k w_k^2/B_k / K^2.
+
+    Parameters
+    ----------
+    variance : float
+        v, that of one sample drawn from the N: (N - 1)/N S2.
+    sizes, weights : ndarray, shape (K,)
+        B_k, and what each batch gradient counts for.
+
+    Examples
+    --------
+    Ten samples in five batches of two, each sample drawn for itself: the variance of a mean of ten.
+
+    >>> round(epoch_error_of_draws(1.0, np.full(5, 2), np.ones(5)), 3)
+    0.1
+    """
+    return variance * float((weights**2 / sizes).sum()) / len(sizes) ** 2
 
 
 def epoch_error(trace: float, shares: Array) -> float:

@@ -123,6 +123,15 @@ def test_images_that_both_get_right_say_nothing(experiment):
     assert split in text
 
 
+def test_equal_accuracies_are_no_best(experiment):
+    best, other, worst = np.arange(360) < 350, np.arange(360) >= 10, np.arange(360) < 345
+    text = summary(with_right(experiment, b32=best, b200=other, full=worst))
+    assert "Best on the 360 test images were batch 32 and batch 200 with 97.2% each." in text
+    assert (
+        "They do not tell batch 32 apart from the full batch (images that only one of the two has right: 5" in text
+    )
+
+
 def test_everything_is_json(experiment):
     numbers = json.loads(json.dumps(experiment.to_dict(), allow_nan=False))
     assert [run["batch_size"] for run in numbers["runs"]] == [32, 200, 1437]

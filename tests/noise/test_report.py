@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import json
-from itertools import combinations
+import math
+from itertools import combinations, product
 
 import numpy as np
 import pytest
@@ -289,6 +290,31 @@ def test_with_replacement_the_variance_is_that_of_independent_draws():
         error = row.norm2.std(ddof=1) / np.sqrt(4000)
         assert abs(row.norm2.mean() - row.expected_norm2) < 5 * error
         assert row.norm2.std() > 0
+
+
+@pytest.mark.parametrize("remainder", ["keep", "drop", "weight", "merge"])
+def test_with_replacement_an_epoch_misses_some_samples(remainder):
+    """Over all ways to draw the samples of an epoch."""
+    model = mlp()
+    x, y = samples(model, 3)
+    g = per_sample_gradients(model, x, y).astype(np.float64)
+    gram = g @ g.T
+    epoch = gradient_noise(model, x, y, batch_sizes=[2], draws=0, replacement=True, remainder=remainder)
+    of_epoch = [len(rows) for rows in mb.Batches(x, batch_size=2, remainder=remainder, seed=0).epoch_indices(0)]
+    shares = []
+    for drawn in product(range(3), repeat=sum(of_epoch)):
+        rest, share = list(drawn), np.zeros(3)
+        for size in of_epoch:
+            of_batch = size / 2 if remainder == "weight" else 1.0
+            for i in rest[:size]:
+                share[i] += of_batch / size / len(of_epoch)
+            rest = rest[size:]
+        shares.append(share)
+    away = np.array(shares) - np.mean(shares, axis=0)
+    expected = np.einsum("di,ij,dj->d", away, gram, away).mean()
+    found = epoch.by_batch_size[0].epoch
+    assert found.mean_error == pytest.approx(expected, rel=1e-5)
+    assert math.isnan(found.measured_error)
 
 
 def test_an_infinite_population():
