@@ -129,6 +129,6 @@ def _not_told_apart(experiment: Experiment, best: int, alike: list[int], names: 
         return []
     it = "it" if len(alike) == 1 else names[best]
     return [
-        f"They do not tell {it} apart from {' or '.join(near)}: chance alone splits images so more often than once in "
-        "20 (McNemar's exact test)."
+        f"They do not tell {it} apart from {' or '.join(near)}: chance alone splits images so more often than once "
+        "in 20 (McNemar's exact test)."
     ]

@@ -66,7 +66,7 @@ from minibatch.metrics.of_losses import (
     SparseCategoricalCrossentropy,
     SquaredHinge,
 )
-from minibatch.metrics.reduction import Mean, MeanMetricWrapper, Sum, wrapped
+from minibatch.metrics.reduction import Mean, MeanMetricWrapper, Sum, described, wrapped
 from minibatch.utils import serialization
 from minibatch.utils.names import NotHere, find, snake_case
 
@@ -201,9 +201,14 @@ def get(
     )
 
 
-def serialize(metric: Metric) -> dict[str, Any]:
-    """Return a metric as a dict in Keras's format (see ``minibatch.utils.serialization``), without its state."""
-    return serialization.serialize(metric, "metrics")
+def serialize(metric: Any) -> dict[str, Any]:
+    """Return what ``get`` takes as a dict in Keras's format (see ``minibatch.utils.serialization``), without state.
+
+    A function is written by its name; who reads it hands one of their own over as one of ``custom_objects``.
+    """
+    if callable(metric) and not isinstance(metric, type | Metric):
+        return described(metric)
+    return serialization.serialize(get(metric), "metrics")
 
 
 def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Metric:

@@ -176,15 +176,21 @@ class MeanMetricWrapper(Average):
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         if "fn" in config:
-            name = getattr(self.fn, "__name__", None)
-            if name is None or name == "<lambda>":
-                raise TypeError(
-                    f"metric {self.name!r}: only a function with a name can be written; got {self.fn!r}."
-                )
-            own = (self.fn.__module__ or "").split(".")[0] == "minibatch"
-            config["fn"] = function_config(name, None if own else self.fn.__module__)
-            config |= self._settings
+            config |= {"fn": described(self.fn)} | self._settings
         return config
+
+
+def described(fn: Callable[..., Any]) -> dict[str, Any]:
+    """Return a function of (y_true, y_pred) in Keras's format: by its name, whoever wrote it.
+
+    Raises
+    ------
+    TypeError
+        If it has none, as an object that can be called.
+    """
+    if not hasattr(fn, "__name__"):
+        raise TypeError(f"a metric that is a function is written by its name, and this one has none: {fn!r}.")
+    return function_config(fn.__name__)
 
 
 def wrapped(fn: Callable[..., Any]) -> MeanMetricWrapper:

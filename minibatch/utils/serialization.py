@@ -146,7 +146,12 @@ def deserialize(
         raise TypeError(f"a {kind} is read from a name or a dict with a 'class_name'; got {config!r}.")
     name, inner = config["class_name"], config.get("config")
     if name == "function":
-        return deserialize(kind, inner if isinstance(inner, str) else None, functions or table, custom, elsewhere)
+        named = inner if isinstance(inner, str) else None
+        try:
+            return deserialize(kind, named, functions or table, custom, elsewhere)
+        except ValueError as error:
+            own = f"One of your own is handed over as custom_objects={{{named!r}: ...}}."
+            raise ValueError(f"{error} {own}") from None
     registered = config.get("registered_name")
     for key in (registered, name):
         if isinstance(key, str) and key in custom:

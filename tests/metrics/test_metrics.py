@@ -135,6 +135,17 @@ def test_a_function_is_its_mean_over_samples() -> None:
     assert [m.name for m in model.objective.metrics or ()] == ["off_by", "mae"]
 
 
+def test_what_get_takes_can_be_written() -> None:
+    for name, function in metrics._FUNCTIONS.items():
+        written = metrics.serialize(function)
+        assert (written["class_name"], written["config"]) == ("function", name)
+        assert metrics.deserialize(written).fn is function
+    for given in ("mse", metrics.MeanSquaredError, metrics.MeanSquaredError()):
+        assert metrics.serialize(given)["class_name"] == "MeanSquaredError"
+    with pytest.raises(TypeError, match="written by its name, and this one has none: <MeanSquaredError"):
+        metrics.serialize(mb.losses.MeanSquaredError())
+
+
 def test_bad_arguments() -> None:
     metrics.CategoricalAccuracy(dtype=None)
     with pytest.raises(

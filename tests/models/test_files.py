@@ -55,6 +55,27 @@ def test_a_round_trip_goes_on_bit_for_bit(saved: Path) -> None:
     np.testing.assert_array_equal(model.parameters.theta, again.parameters.theta)
 
 
+def off_by(y_true: Any, y_pred: Any) -> Any:
+    return np.abs(y_pred - y_true)
+
+
+def test_a_metric_that_is_a_function_is_written_by_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "m.keras"
+    model = mb.Sequential([mb.Input((4,)), L.Dense(1)])
+    nameless = [off_by, lambda y, p: y * p]
+    model.compile("sgd", "mse", metrics=nameless, weighted_metrics=[mb.metrics.binary_accuracy])
+    history = model.fit(X, Y, epochs=2, verbose=0, callbacks=[mb.callbacks.ModelCheckpoint(str(path))]).history
+    assert len(history["off_by"]) == 2
+    with pytest.raises(ValueError, match=r"Unknown metric 'off_by'.*custom_objects=\{'off_by': \.\.\.\}"):
+        mb.saving.load_model(path)
+    custom = {"off_by": off_by, "<lambda>": nameless[1]}
+    again = mb.saving.load_model(path, custom)
+    assert again.evaluate(X, Y, verbose=0, return_dict=True) == model.evaluate(X, Y, verbose=0, return_dict=True)
+    again.save(path)
+    assert mb.saving.load_model(path, custom).evaluate(X, Y, verbose=0) == again.evaluate(X, Y, verbose=0)
+    assert not mb.saving.load_model(path, compile=False).compiled
+
+
 def test_without_compiling(saved: Path) -> None:
     model = mb.saving.load_model(saved, compile=False)
     assert not model.compiled
