@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minibatch.typing import Array
+from minibatch.utils.json_numbers import for_json
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -284,13 +285,12 @@ class NoiseReport:
         return "\n".join(lines)
 
     def _drawn_from(self) -> list[str]:
-        found = {"batches are drawn with replacement": self.replacement}
-        of_infinite = (
-            "|G|^2 and the exact columns: estimates for an infinite population; what is measured: against the G of "
-            "these samples"
-        )
-        found[of_infinite] = self.population == "infinite"
-        return [words for words, so in found.items() if so]
+        if self.replacement:
+            return ["batches are drawn with replacement"]
+        if self.population == "infinite":
+            exact = "|G|^2 and the exact columns: estimates for an infinite population"
+            return [f"{exact}; what is measured: against the G of these samples"]
+        return []
 
     def _without_direction(self) -> list[str]:
         counts = {row.batch_size: int(np.isnan(row.angle).sum()) for row in self.by_batch_size}
@@ -332,15 +332,6 @@ def summarise(draws: Array) -> dict[str, float]:
     numbers = {"mean": float(known.mean()), "sd": sd, "standard_error": sd / math.sqrt(len(known))}
     quantiles = np.quantile(known, list(QUANTILES.values()))
     return numbers | {name: float(q) for name, q in zip(QUANTILES, quantiles, strict=True)}
-
-
-def for_json(value: Any) -> Any:
-    """Return plain numbers with None for what is infinite or undefined."""
-    if isinstance(value, dict):
-        return {name: for_json(part) for name, part in value.items()}
-    if isinstance(value, list):
-        return [for_json(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _samples(size: float, grad_norm2: float) -> str:

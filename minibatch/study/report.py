@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minibatch.noise.report import for_json
 from minibatch.study import words
 from minibatch.study.intervals import Interval, mean_interval
 from minibatch.typing import Array
+from minibatch.utils.json_numbers import for_json
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,7 +13,7 @@ from minibatch.noise.curvature.lanczos import Eigenpairs
 from minibatch.noise.curvature.measures import diagonal_of, top_of
 from minibatch.noise.curvature.takeuchi import TIC, tic_of
 from minibatch.noise.curvature.true_scale import TrueNoiseScale, true_noise_scale_of
-from minibatch.noise.report import for_json
+from minibatch.utils.json_numbers import for_json
 
 
 @dataclass(frozen=True)
