@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 from minibatch.batching import Batches, steps_per_epoch
 from minibatch.callbacks.monitor import MonitorCallback
 from minibatch.models import Model
+from minibatch.study.ledger import Ledger, about_data, about_model
 from minibatch.study.report import BatchSizeStudy, Setting
 from minibatch.study.run import Arrays, measure
 from minibatch.study.trajectory import Trajectory
@@ -35,6 +37,7 @@ def batch_size_study(
     metric: str = "val_loss",
     mode: str = "auto",
     progress: Progress = lambda *_: None,
+    runs_file: str | os.PathLike[str] | None = None,
 ) -> BatchSizeStudy:
     """Train one model at several batch sizes under several seeds, and compare how it ends.
 
@@ -66,6 +69,9 @@ def batch_size_study(
         Which way ``metric`` is better; "auto" knows it as ``EarlyStopping`` does.
     progress : callable, optional
         Called as ``progress(what, runs_done, runs_in_all)``.
+    runs_file : path-like, optional
+        Keeps how each run ended, as it ends. What is in the file is not run again: so a study that was stopped goes
+        on, and one whose runs were not enough is asked again with more seeds, sizes or rates.
 
     Returns
     -------
@@ -75,7 +81,8 @@ def batch_size_study(
     Raises
     ------
     ValueError
-        If there is nothing to run, something is given twice, or the model has no such metric.
+        If there is nothing to run, something is given twice, or the model has no such metric; if ``runs_file`` is
+        of another study (other data, epochs, layers, optimizer, loss or metrics), or no such file.
     RuntimeError
         If ``build`` returns other initial weights for the same seed.
 
@@ -124,42 +131,40 @@ def batch_size_study(
             raise ValueError(f"validation_data must be a pair (x, y); got {len(validation_data)} entries.")
         sets["val_"] = (np.asarray(validation_data[0]), np.asarray(validation_data[1]))
 
-    ends: dict[tuple[int, float | None], list[dict[str, float]]] = {}
-    starts: dict[int, Array] = {}
-    larger_is_better = None
+    with put_back():
+        model = _built(build, numbers[0])
+    ledger = Ledger(runs_file, about_data(sets, epochs) | about_model(model, learning_rates is not None))
     plan = [(seed, size, rate) for seed in numbers for size in sizes for rate in rates]
     for done, (seed, size, rate) in enumerate(plan):
-        words = f"seed {seed}, batch size {size}" + ("" if rate is None else f", learning rate {rate:g}")
-        progress(words, done, len(plan))
-        model, start = _train(build, x, y, size, epochs, seed, rate)
-        if not np.array_equal(starts.setdefault(seed, start), start, equal_nan=True):
-            raise RuntimeError("build() must return a model with the same initial weights after the same seed.")
-        found = measure(model, sets)
+        if (seed, size, rate) not in ledger.ends:
+            words = f"seed {seed}, batch size {size}" + ("" if rate is None else f", learning rate {rate:g}")
+            progress(words, done, len(plan))
+            model, start = _train(build, x, y, size, epochs, seed, rate)
+            ledger.add((seed, size, rate), start, measure(model, sets))
+        found = ledger.ends[seed, size, rate]
         if metric not in found:
             hint = " Give validation_data." if metric.startswith("val_") and validation_data is None else ""
             known = f"there are {', '.join(found)}.{near_misses(metric, found)}"
             raise ValueError(f"the model has no {metric!r} at the end of a run; {known}{hint}")
-        if larger_is_better is None:
-            larger_is_better = Direction(metric, mode).of(model)
-        ends.setdefault((size, rate), []).append(found)
     progress("", len(plan), len(plan))
 
-    assert larger_is_better is not None  # the plan has a run
+    starts = {ledger.starts[seed] for seed in numbers}
     return BatchSizeStudy(
         n_samples=n,
         epochs=epochs,
         seeds=tuple(numbers),
         metric=metric,
-        larger_is_better=larger_is_better,
-        one_start=len(numbers) > 1 and all(np.array_equal(start, starts[numbers[0]]) for start in starts.values()),
+        larger_is_better=Direction(metric, mode).of(model),
+        one_start=len(numbers) > 1 and len(starts) == 1,
         settings=tuple(
             Setting(
                 batch_size=size,
                 learning_rate=rate,
                 updates=epochs * steps_per_epoch(n, size),
-                ends={name: tuple(end[name] for end in found) for name in found[0]},
+                ends={name: tuple(ledger.ends[seed, size, rate][name] for seed in numbers) for name in found},
             )
-            for (size, rate), found in sorted(ends.items(), key=lambda item: (item[0][0], item[0][1] or 0.0))
+            for size in sizes
+            for rate in rates
         ),
     )
 
@@ -169,15 +174,20 @@ def _train(
 ) -> tuple[Model, Array]:
     """Return a model trained under a seed, and the weights that it began with."""
     with put_back():
-        set_random_seed(seed)
-        model = build()
-        if not isinstance(model, Model) or not model.compiled:
-            raise ValueError(f"build() must return a compiled model; it returned {model!r}.")
+        model = _built(build, seed)
         if rate is not None:
             model.optimizer.learning_rate = rate
         path = Trajectory(every=sys.maxsize)  # the two ends
         model.fit(Batches(x, y, batch_size=size, seed=seed), epochs=epochs, verbose=0, callbacks=[path])
     return model, path.points[0]
+
+
+def _built(build: Callable[[], Model], seed: int) -> Model:
+    set_random_seed(seed)
+    model = build()
+    if not isinstance(model, Model) or not model.compiled:
+        raise ValueError(f"build() must return a compiled model; it returned {model!r}.")
+    return model
 
 
 def _positive(name: str, value: Any, least: int = 1) -> int:
