@@ -131,7 +131,7 @@ def test_other_initial_weights_are_found_out(tmp_path: Path) -> None:
 def test_a_file_that_is_no_studys_is_left_alone(tmp_path: Path, text: str) -> None:
     path = tmp_path / "notes.json"
     path.write_text(text)
-    with pytest.raises(ValueError, match="is no file of a study: it would be written over. Name another"):
+    with pytest.raises(ValueError, match="is no file of a study: it would be written over"):
         study(path)
     assert path.read_text() == text
     with pytest.raises(FileNotFoundError, match="there is no folder"):
