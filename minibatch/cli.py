@@ -1,10 +1,9 @@
-"""The command line: ``python -m minibatch demo``, ``python -m minibatch arithmetic``."""
+"""The command line: ``python -m minibatch demo``, ``study``, ``arithmetic``, ``compare`` and ``bench``."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import sys
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from typing import Any
 
 import minibatch
 from minibatch.utils.console import say
+from minibatch.utils.json_numbers import for_json
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -21,6 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"minibatch {minibatch.__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_demo(commands)
+    _add_study(commands)
     _add_arithmetic(commands)
     _add_compare(commands)
     _add_bench(commands)
@@ -72,10 +73,7 @@ def _demo(arguments: argparse.Namespace) -> int:
     from minibatch.demo.experiment import updates_in_all
 
     out: Path = arguments.out
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        print(f"minibatch demo: cannot write into {out}: {error.strerror}.", file=sys.stderr)
+    if not _made("demo", out):
         return 2
     sizes = arguments.batch_sizes
     with tqdm(total=updates_in_all(sizes), unit=" updates", leave=False, dynamic_ncols=True, disable=None) as bar:
@@ -88,7 +86,7 @@ def _demo(arguments: argparse.Namespace) -> int:
         progress(0, "figures")
         figures = demo.draw_figures(experiment, out)
     results = out / "results.json"
-    results.write_text(json.dumps(_finite(experiment.to_dict()), indent=1, allow_nan=False) + "\n")
+    results.write_text(json.dumps(for_json(experiment.to_dict()), indent=1, allow_nan=False) + "\n")
 
     settings = experiment.settings
     say(
@@ -102,6 +100,67 @@ def _demo(arguments: argparse.Namespace) -> int:
     for path in [*figures, results]:
         say(f"  {path}")
     return 0
+
+
+def _add_study(commands: Any) -> None:
+    study = commands.add_parser(
+        "study",
+        help="the digits at several batch sizes under several seeds: which is better, were the runs enough",
+        description="Train the demo's network at several batch sizes under several seeds, and say which is better, "
+        "with intervals, and whether the runs were enough: a table and a figure (study.png). How each run ended is "
+        "kept (runs.json): asked again with more seeds, only the new ones are run.",
+    )
+    add = study.add_argument
+    add("--batch-sizes", type=_batch_sizes, default="16,32,64,128", metavar="B,B,...", help="(%(default)s)")
+    add("--seeds", type=_positive, default=8, metavar="N", help="how many, from 0 on (%(default)s)")
+    add("--epochs", type=_positive, default=30, metavar="N", help="of each run (%(default)s)")
+    add("--learning-rates", type=_rates, metavar="X,X,...", help="compare each size at its best of them (0.05)")
+    add("--metric", default="val_accuracy", metavar="NAME", help="what decides (%(default)s)")
+    add("--out", type=Path, default=Path("minibatch-study"), metavar="DIR", help="where to write (%(default)s)")
+    study.set_defaults(run=_study)
+
+
+def _study(arguments: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from minibatch.demo.experiment import build_network, digit_vectors
+    from minibatch.study import batch_size_study
+
+    out: Path = arguments.out
+    if not _made("study", out):
+        return 2
+    train, test = digit_vectors()
+    with tqdm(unit=" runs", leave=False, dynamic_ncols=True, disable=None) as bar:
+
+        def progress(doing: str, done: int, runs: int) -> None:
+            bar.total = runs
+            bar.set_description(doing, refresh=False)
+            bar.update(done - bar.n)
+
+        try:
+            found = batch_size_study(
+                lambda: build_network(None), *train, validation_data=test, progress=progress,
+                batch_sizes=arguments.batch_sizes, seeds=arguments.seeds, epochs=arguments.epochs,
+                learning_rates=arguments.learning_rates, metric=arguments.metric, runs_file=out / "runs.json",
+            )  # fmt: skip
+        except ValueError as error:
+            print(f"minibatch study: {error}", file=sys.stderr)
+            return 2
+    say(found.table())
+    figure = out / "study.png"
+    found.plot().figure.savefig(figure, dpi=130)  # type: ignore[union-attr]  # it is a whole figure's
+    say(f"\nWritten:\n  {figure}\n  {out / 'runs.json'}")
+    return 0
+
+
+def _made(command: str, folder: Path) -> bool:
+    """Make the folder that a command writes into; return whether it is there, and say why if not."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        print(f"minibatch {command}: cannot write into {folder}: {error.strerror}.", file=sys.stderr)
+        return False
+    return True
 
 
 def _add_arithmetic(commands: Any) -> None:
@@ -162,13 +221,14 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _finite(value: Any) -> Any:
-    """Return the value with None for NaN and infinity, which JSON does not have."""
-    if isinstance(value, dict):
-        return {key: _finite(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def _rates(text: str) -> list[float]:
+    try:
+        rates = [float(word) for word in text.split(",")]
+    except ValueError:
+        rates = []
+    if not rates or not all(0 < rate < float("inf") for rate in rates):
+        raise argparse.ArgumentTypeError(f"expected numbers above 0, with commas between; got {text!r}")
+    return sorted(set(rates))
 
 
 def _seed(text: str) -> int:

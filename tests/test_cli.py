@@ -37,6 +37,32 @@ def test_demo_as_a_user_runs_it(tmp_path):
     assert [run["batch_size"] for run in numbers["runs"]] == [64, 1437]
 
 
+def test_study_and_then_with_more_seeds(tmp_path, capsys):
+    out = tmp_path / "a" / "study"
+    arguments = ["study", "--batch-sizes", "64,full", "--epochs", "2", "--out", str(out)]
+    assert main([*arguments, "--seeds", "2"]) == 0
+    first = capsys.readouterr()
+    assert "1,437 samples, 2 epochs, 2 seeds (0, 1): val accuracy at the end" in first.out
+    assert "Best val accuracy on average: batch size 64" in first.out
+    assert first.err == ""
+    assert (out / "study.png").read_bytes().startswith(b"\x89PNG")
+    runs = json.loads((out / "runs.json").read_text())["runs"]
+    assert main([*arguments, "--seeds", "3", "--metric", "loss"]) == 0
+    assert "3 seeds (0, 1, 2): loss at the end, smaller is better" in capsys.readouterr().out
+    assert json.loads((out / "runs.json").read_text())["runs"][:4] == runs
+    assert main([*arguments, "--learning-rates", "0.1,0.2", "--seeds", "1"]) == 2  # those had the model's own rate
+    assert "minibatch study: the runs in" in capsys.readouterr().err
+    assert main(["study", "--out", __file__]) == 2
+    assert "minibatch study: cannot write into" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("rates", ["0", "a", "0.1,,0.2", "inf", "-1"])
+def test_learning_rates_that_cannot_be_used(rates, capsys):
+    with pytest.raises(SystemExit):
+        main(["study", f"--learning-rates={rates}"])
+    assert "expected numbers above 0, with commas between" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

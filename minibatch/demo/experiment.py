@@ -73,13 +73,14 @@ class Experiment:
         }
 
 
-def build_network(seed: int, learning_rate: float = LEARNING_RATE) -> Model:
-    """Return the digits network, 64-32-10, compiled: for one seed always with the same weights."""
+def build_network(seed: int | None, learning_rate: float = LEARNING_RATE) -> Model:
+    """Return the digits network, 64-32-10, compiled: for one seed always with the same weights; None, any."""
+    first, second = (None, None) if seed is None else (seed, seed + 1)
     model = Sequential(
         [
             Input((64,)),
-            Dense(32, "relu", kernel_initializer=GlorotUniform(seed)),
-            Dense(10, "softmax", kernel_initializer=GlorotUniform(seed + 1)),
+            Dense(32, "relu", kernel_initializer=GlorotUniform(first)),
+            Dense(10, "softmax", kernel_initializer=GlorotUniform(second)),
         ]
     )
     model.compile(SGD(learning_rate), "sparse_categorical_crossentropy", metrics=["accuracy"])

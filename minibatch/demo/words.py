@@ -109,7 +109,7 @@ def summary(experiment: Experiment) -> str:
 #: What no number of test images helps.
 ONE_RUN = (
     "And this is one run of each: another seed has other initial weights and another order, and may have another "
-    "best (minibatch.study.batch_size_study runs several)."
+    "best (`python -m minibatch study` runs several)."
 )
 #: Splits of the images that chance makes more often than this are not held to be a difference.
 LIKELY = 0.05

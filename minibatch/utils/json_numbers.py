@@ -16,6 +16,6 @@ def for_json(value: Any) -> Any:
     """
     if isinstance(value, dict):
         return {name: for_json(part) for name, part in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [for_json(part) for part in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
