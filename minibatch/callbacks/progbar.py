@@ -154,6 +154,7 @@ def metrics_text(logs: Logs | None) -> str:
         for name, value in (logs or {}).items()
         if isinstance(value, int | float | np.number | np.ndarray | list | tuple)
     }
+    # A learning rate of 0.001 is 0.0010 in Keras, too: its float32 is a little more.
     return "".join(
-        f" - {name}: {mean:.4f}" if abs(mean) > 1e-3 else f" - {name}: {mean:.4e}" for name, mean in means.items()
+        f" - {name}: {mean:.4f}" if abs(mean) >= 1e-3 else f" - {name}: {mean:.4e}" for name, mean in means.items()
     )

@@ -22,6 +22,7 @@ def test_time_per_step(seconds: float, expected: str) -> None:
 def test_metrics_text() -> None:
     assert metrics_text({"accuracy": 0.9, "loss": 0.00012345}) == " - accuracy: 0.9000 - loss: 1.2345e-04"
     assert metrics_text({"loss": float("nan")}) == " - loss: nan"
+    assert metrics_text({"learning_rate": 0.001}) == " - learning_rate: 0.0010"
     assert metrics_text(None) == ""
 
 
