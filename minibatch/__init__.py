@@ -10,11 +10,13 @@ Mini-batch SGD from scratch in NumPy, exact and measured, with the names and num
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from minibatch import (
         activations,
+        backend,
         batching,
         callbacks,
         compare,
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
         noise,
         optimizers,
         plots,
+        preprocessing,
         regularizers,
         saving,
         study,
@@ -55,6 +58,7 @@ _FROM = {
     "Loss": "losses",
     "Metric": "metrics",
     "Model": "models",
+    "NOT_HERE": "not_here",
     "Optimizer": "optimizers",
     "Regularizer": "regularizers",
     "Sequential": "models",
@@ -68,13 +72,26 @@ def __getattr__(name: str) -> Any:
         return item
     if name in __all__:
         return importlib.import_module(f"minibatch.{name}")
-    from minibatch.not_here import NOT_HERE
-
-    raise NOT_HERE.attribute_error(name, __all__)
+    raise __getattr__("NOT_HERE").attribute_error(name, __all__)
 
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+class _Elsewhere:
+    """What ``import`` asks last, for a module that nobody found: of one that Keras has this says what is here."""
+
+    @staticmethod
+    def find_spec(name: str, path: Any = None, target: Any = None) -> None:
+        package, _, asked = name.rpartition(".")
+        if package.partition(".")[0] == __name__:
+            table = getattr(sys.modules.get(package), "NOT_HERE", None)
+            if explained := table and table.explain(asked):
+                raise ModuleNotFoundError(explained, name=name)
+
+
+sys.meta_path.append(_Elsewhere)
 
 
 __all__ = [
@@ -89,6 +106,7 @@ __all__ = [
     "Regularizer",
     "Sequential",
     "activations",
+    "backend",
     "batching",
     "callbacks",
     "compare",
@@ -103,6 +121,7 @@ __all__ = [
     "noise",
     "optimizers",
     "plots",
+    "preprocessing",
     "regularizers",
     "saving",
     "study",

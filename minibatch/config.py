@@ -1,4 +1,4 @@
-"""Settings of the whole library: the float type of models, and the fuzz factor of logarithms.
+"""Settings of the whole library: the float type of models, the fuzz factor of logarithms, and what is fixed.
 
 The names are Keras's (``keras.config``).
 """
@@ -51,15 +51,50 @@ def epsilon() -> float:
     return _epsilon
 
 
+def set_epsilon(value: float) -> None:
+    """Set the fuzz factor from now on.
+
+    Raises
+    ------
+    ValueError
+        If it does not lie between 0 and 1.
+    """
+    global _epsilon
+    if not 0 < value < 1:
+        raise ValueError(f"epsilon must lie between 0 and 1; got {value!r}.")
+    _epsilon = float(value)
+
+
+def image_data_format() -> str:
+    """Return where the channels of images lie: "channels_last", always."""
+    return "channels_last"
+
+
+def set_image_data_format(data_format: str) -> None:
+    """Take "channels_last", which it is anyway.
+
+    Raises
+    ------
+    ValueError
+        For anything else.
+    """
+    if str(data_format).lower() != image_data_format():
+        raise ValueError(f"here channels come last: data_format must be 'channels_last'; got {data_format!r}.")
+
+
+def backend() -> str:
+    """Return what computes, by Keras's name for it: "numpy"."""
+    return "numpy"
+
+
 _LOGGING = "verbose= of fit, evaluate and predict"
 _FLOATS = "floatx and set_floatx, one float type for everything"
-_CHANNELS = "nothing; channels come last"
 _ONE_WAY = "nothing; there is one way, NumPy's"
 
 NOT_HERE = NotHere(
     "config",
     {
-        **each("backend set_backend is_nnx_enabled", _ONE_WAY),
+        **each("set_backend is_nnx_enabled", _ONE_WAY),
         **each("disable_flash_attention enable_flash_attention is_flash_attention_enabled", _ONE_WAY),
         **each("disable_interactive_logging enable_interactive_logging", _LOGGING),
         "is_interactive_logging_enabled": _LOGGING,
@@ -67,10 +102,8 @@ NOT_HERE = NotHere(
         "is_traceback_filtering_enabled": "nothing; tracebacks are whole",
         **each("dtype_policy set_dtype_policy", _FLOATS),
         "enable_unsafe_deserialization": "load_model(custom_objects=...); no file is trusted here",
-        **each("image_data_format set_image_data_format", _CHANNELS),
         **each("max_epochs set_max_epochs", "fit(epochs=...)"),
         **each("max_steps_per_epoch set_max_steps_per_epoch", "fit(steps_per_epoch=...)"),
-        "set_epsilon": "epsilon, which is 1e-7; a layer's or an optimizer's own epsilon= is free",
     },
 )
 
@@ -79,4 +112,12 @@ def __getattr__(name: str) -> Any:
     raise NOT_HERE.attribute_error(name, __all__)
 
 
-__all__ = ["epsilon", "floatx", "set_floatx"]
+__all__ = [
+    "backend",
+    "epsilon",
+    "floatx",
+    "image_data_format",
+    "set_epsilon",
+    "set_floatx",
+    "set_image_data_format",
+]

@@ -35,6 +35,7 @@ COMMAND = "make parity"
 ROOMS = (
     *("", "Model", "Sequential", "layers", "models", "losses", "metrics", "optimizers", "optimizers.schedules"),
     *("callbacks", "initializers", "regularizers", "activations", "utils", "saving", "config", "datasets"),
+    *("backend", "preprocessing", "preprocessing.sequence"),
 )
 
 #: Names that ``dir(keras)`` shows and Keras does not mean.
@@ -51,28 +52,42 @@ EVERYWHERE = (
     "differentiates for it.",
     "There is one way to run, in NumPy on the processor: what in Keras chooses devices, compilation or "
     "distribution is taken without effect or is not here.",
+    "There are no tensors: what a call returns, of a model, a layer, a loss or a metric, and what a loop over a "
+    "`Dataset` gives, are NumPy arrays and Python's numbers that have a `numpy()`; so have weights, which can be "
+    "calculated with. A number taken out of an array is NumPy's, without it.",
     "What `Input` and layers return has no arithmetic: `a + b` raises, and names `layers.Add()([a, b])`; a slice "
     "raises, too.",
     "A model is not a layer of another: `Sequential.add` refuses one, and a model called on a symbol adds its "
-    "layers, shared, to the new graph, one by one. So a Keras file with a model inside a model is not read.",
+    "layers, shared, to the new graph, one by one. So a Keras file with a model inside a model is not read, and "
+    "`model.layers[i]` and `get_layer` find one of those layers: to freeze them all, set the inner model's own "
+    "`trainable`.",
+    "A model takes inputs of the shape that it was built for, and N numbers where it takes (N, 1); Keras also adds "
+    "or drops a last axis of length 1 elsewhere, such as that of the channel.",
     "Where Keras goes on with an argument out of its range, or with a class number that is negative or not whole, "
     "this library raises.",
 )
 
 #: Where a name means something else than in Keras; one sentence each.
 MEANS = {
-    "Input": "Every extent is known: `None` is for the batch axis alone.",
+    "Input": "Every extent is known: `None` is for the batch axis alone. With a `dtype` of whole numbers it takes "
+    "no others, which Keras cuts off; otherwise only float32 and float64, which do not change what is computed in.",
     "Model": "Made of symbols only, in lists, not in dicts; a subclass with a `call` of its own is not here.",
     "Sequential": "A model as one of its layers is refused: take that one's `layers`.",
     "Model.compile": "`run_eagerly`, `steps_per_execution`, `jit_compile` and `auto_scale_loss` are taken and have "
-    "no effect: they choose how Keras runs a step, never what it computes.",
+    "no effect: they choose how Keras runs a step, never what it computes. An output whose loss is `None` is still "
+    "given targets, of which only its metrics take notice.",
     "Model.fit": "Also takes `Batches`, with remainder policies beyond Keras's short last batch; with several "
     "outputs each output's own loss in the logs is a mean over samples, in Keras over batches. A generator that "
     "runs dry ends the training, with its history; Keras trains on over its first two batches. Lists of a "
     "generator's count as tuples.",
     "Model.evaluate": "With several outputs each output's own loss is a mean over samples, in Keras over batches.",
+    "Model.variables": "The seeds of random layers are no variables.",
+    "Model.non_trainable_variables": "The seeds of random layers are no variables.",
     "Model.train_step": "Makes the whole step and returns the loss; to override it is not Keras's protocol.",
     "Model.test_step": "Returns the loss; to override it is not Keras's protocol.",
+    "config.backend": "'numpy', always.",
+    "config.set_epsilon": "Between 0 and 1, else it raises.",
+    "config.set_image_data_format": "`'channels_first'` is refused.",
     "activations.get": "Refuses a plain function: its gradient is needed, too (`activations.Activation`).",
     "activations.sparsemax": "Sums to 1 everywhere; Keras's does only where one entry takes all.",
     "callbacks.BackupAndRestore": "Goes on in mid-epoch, bit for bit, with the same order of batches, history and "
@@ -124,6 +139,9 @@ MEANS = {
 }
 #: Other names of which the same is true.
 ALIASES = {
+    "backend.backend": "config.backend",
+    "backend.set_epsilon": "config.set_epsilon",
+    "backend.set_image_data_format": "config.set_image_data_format",
     "layers.Input": "Input",
     "models.Model": "Model",
     "models.Sequential": "Sequential",
@@ -132,6 +150,7 @@ ALIASES = {
     "initializers.identity": "initializers.Identity",
     "losses.SparseCategoricalCrossentropy": "losses.CategoricalCrossentropy",
     "regularizers.orthogonal_regularizer": "regularizers.OrthogonalRegularizer",
+    "preprocessing.image_dataset_from_directory": "utils.image_dataset_from_directory",
     "utils.Sequence": "utils.PyDataset",
 }
 MEANS |= {alias: MEANS[name] for alias, name in ALIASES.items()}

@@ -201,9 +201,8 @@ class Batches:
                 share = np.float32(min(size / self.batch_size, 1.0))
                 if self.sample_weight is None:
                     series.append(np.full((count, size), share, np.float32))
-                else:
-                    for k in range(1, 1 + sum(1 for _ in components(self.sample_weight, ""))):
-                        series[-k] = [weights * share for weights in series[-k]]
+                for k, _ in enumerate(components(self.sample_weight, ""), 1):  # they come last
+                    series[-k] = [weights * share for weights in series[-k]]
             yield from self._make_batches(series)
             del block, series  # or they would count as readers of the block
 

@@ -14,12 +14,13 @@ import numpy as np
 
 from minibatch.batching import arithmetic
 from minibatch.batching.arithmetic import check_integer
+from minibatch.batching.buffer import shuffled
 from minibatch.batching.collate import collate, cut, layout, weighted
-from minibatch.batching.elements import elements_of, frozen
-from minibatch.batching.order import BUFFER, random_words, stream_key
+from minibatch.batching.elements import elements_of, frozen, shown
 from minibatch.batching.prefetch import AUTOTUNE, parallel_map, prefetched, worker_count
 from minibatch.batching.sources import open_sources
 from minibatch.batching.structure import batch_maker
+from minibatch.results import Count
 
 INFINITE_CARDINALITY = -1
 UNKNOWN_CARDINALITY = -2
@@ -29,7 +30,8 @@ class Dataset:
     """A lazy, re-iterable sequence of elements: arrays, numbers, or tuples and dicts of them.
 
     Made by `from_tensor_slices`, `from_generator`, `range` or `zip`, and by the methods of another one. It
-    holds what tf.data's has in common with NumPy; a mapped function sees and returns NumPy arrays.
+    holds what tf.data's has in common with NumPy; a mapped function sees and returns NumPy arrays. A loop over it
+    gets them, too, with the ``numpy()`` of tf.data's tensors; single numbers are plain.
 
     Elements that come straight from an array or from `cache` are read-only, so that a mapped function that
     works in place is an error and not a change of the data.
@@ -49,8 +51,8 @@ class Dataset:
         self._cardinality = cardinality
 
     def __iter__(self) -> Iterator[Any]:
-        """Start a new pass over the elements."""
-        return self._start()
+        """Start a new pass over the elements; their arrays know ``numpy``, as tensors do."""
+        return map(shown, self._start())
 
     def __len__(self) -> int:
         """Return the number of elements, if it is known and finite; else raise a TypeError, as tf.data does."""
@@ -62,13 +64,13 @@ class Dataset:
     def __bool__(self) -> bool:
         return True  # as in tf.data; without this, bool() would ask for the length
 
-    def cardinality(self) -> int:
+    def cardinality(self) -> Count:
         """Return the number of elements, INFINITE_CARDINALITY (-1) or UNKNOWN_CARDINALITY (-2)."""
-        return self._cardinality
+        return Count(self._cardinality)
 
     def as_numpy_iterator(self) -> Iterator[Any]:
-        """Start a new pass; elements are NumPy's in any case."""
-        return iter(self)
+        """Start a new pass over the elements as they are: what the library itself goes through."""
+        return self._start()
 
     # --- where elements come from --------------------------------------------------------------------
 
@@ -123,7 +125,7 @@ class Dataset:
         finite = [n for n in lengths if n != INFINITE_CARDINALITY]
         unknown = UNKNOWN_CARDINALITY in lengths
         count = UNKNOWN_CARDINALITY if unknown else min(finite, default=INFINITE_CARDINALITY)
-        return Dataset(lambda: zip(*parts, strict=False), count)
+        return Dataset(lambda: zip(*(part._start() for part in parts), strict=False), count)
 
     # --- one element at a time -----------------------------------------------------------------------
 
@@ -148,20 +150,33 @@ class Dataset:
             return map_func(*element) if isinstance(element, tuple) else map_func(element)
 
         if num_parallel_calls is None:
-            return Dataset(lambda: map(apply, self), self._cardinality)
+            return Dataset(lambda: map(apply, self._start()), self._cardinality)
         workers = worker_count(_count(num_parallel_calls, "num_parallel_calls", at_least=1))
-        return Dataset(lambda: parallel_map(apply, self, workers), self._cardinality)
+        return Dataset(lambda: parallel_map(apply, self._start(), workers), self._cardinality)
 
     def filter(self, predicate: Callable[..., Any]) -> Dataset:
         """Keep the elements for which ``predicate`` is true; how many that is, is then unknown."""
         self._check_callable(predicate, "predicate")
 
         def start() -> Iterator[Any]:
-            for element in self:
+            for element in self._start():
                 if predicate(*element) if isinstance(element, tuple) else predicate(element):
                     yield element
 
         return Dataset(start)
+
+    def concatenate(self, dataset: Dataset) -> Dataset:
+        """Give the elements of this one, then those of another.
+
+        >>> list(Dataset.range(2).concatenate(Dataset.range(8, 10)))
+        [np.int64(0), np.int64(1), np.int64(8), np.int64(9)]
+        """
+        if not isinstance(dataset, Dataset):
+            raise TypeError(f"concatenate takes a dataset; got {type(dataset).__name__}.")
+        lengths = self._cardinality, dataset._cardinality
+        # As in tf.data: with an infinite one it is infinite, else with an unknown one unknown.
+        n = sum(lengths) if min(lengths) >= 0 else max(length for length in lengths if length < 0)
+        return Dataset(lambda: itertools.chain.from_iterable(part._start() for part in (self, dataset)), n)
 
     def enumerate(self, start: int = 0) -> Dataset:
         """Pair each element with its number: ``(start, element), (start + 1, element), ...``."""
@@ -185,7 +200,7 @@ class Dataset:
                 yield from kept
                 return
             filling = []
-            for element in self:
+            for element in self._start():
                 filling.append(frozen(element))
                 yield filling[-1]
             if not complete:
@@ -216,17 +231,7 @@ class Dataset:
         root, passes = check_integer(seed, "seed", at_least=0), itertools.count()
 
         def start() -> Iterator[Any]:
-            words = _words(stream_key(root, next(passes) if reshuffle_each_iteration else 0, BUFFER))
-            elements = iter(self)
-            buffer = list(itertools.islice(elements, size))
-            for element in elements:
-                j = next(words) * len(buffer) >> 64
-                chosen, buffer[j] = buffer[j], element
-                yield chosen
-            while buffer:
-                j = next(words) * len(buffer) >> 64
-                buffer[j], buffer[-1] = buffer[-1], buffer[j]
-                yield buffer.pop()
+            yield from shuffled(self._start(), size, root, next(passes) if reshuffle_each_iteration else 0)
 
         return Dataset(start, self._cardinality)
 
@@ -239,7 +244,7 @@ class Dataset:
         def start() -> Iterator[Any]:
             for _ in itertools.count() if times is None else range(times):
                 empty = True
-                for element in self:
+                for element in self._start():
                     empty = False
                     yield element
                 if empty:
@@ -256,14 +261,14 @@ class Dataset:
             return self
         n = self._cardinality
         known = number if n == INFINITE_CARDINALITY else min(n, number) if n >= 0 else n
-        return Dataset(lambda: itertools.islice(iter(self), number), known)
+        return Dataset(lambda: itertools.islice(self._start(), number), known)
 
     def skip(self, count: int) -> Dataset:
         """Leave out the first ``count`` elements; -1 leaves out all."""
         if (number := _count(count, "count", at_least=0)) == -1:
             return self.take(0)
         n = self._cardinality
-        return Dataset(lambda: itertools.islice(iter(self), number, None), max(n - number, 0) if n >= 0 else n)
+        return Dataset(lambda: itertools.islice(self._start(), number, None), max(n - number, 0) if n >= 0 else n)
 
     # --- batches -------------------------------------------------------------------------------------
 
@@ -298,7 +303,7 @@ class Dataset:
 
         def start() -> Iterator[Any]:
             expected = None
-            for elements in cut(self, B, policy, known, carried):
+            for elements in cut(self._start(), B, policy, known, carried):
                 batch = collate(elements)
                 expected = expected or layout(batch)
                 if layout(batch) != expected:
@@ -317,7 +322,7 @@ class Dataset:
         """Split batches into their samples."""
 
         def start() -> Iterator[Any]:
-            for batch in self:
+            for batch in self._start():
                 sources, _ = open_sources(batch, None, None, None)
                 yield from batch_maker(batch)([elements_of(source) for source in sources.values()])
 
@@ -329,7 +334,7 @@ class Dataset:
         size = _count(buffer_size, "buffer_size", at_least=0)
         if size == 0:
             return self
-        return Dataset(lambda: prefetched(self, 2 if size == AUTOTUNE else size), self._cardinality)
+        return Dataset(lambda: prefetched(self._start(), 2 if size == AUTOTUNE else size), self._cardinality)
 
     @staticmethod
     def _check_callable(function: Any, name: str) -> None:
@@ -342,9 +347,3 @@ def _count(value: SupportsIndex, name: str, at_least: int) -> int:
     if not isinstance(value, bool) and value == -1:
         return -1
     return check_integer(value, name, at_least)
-
-
-def _words(key: int) -> Iterator[int]:
-    """Yield the random words of a stream, one by one."""
-    for block in itertools.count():
-        yield from random_words(stream_key(key, block), 1024).tolist()

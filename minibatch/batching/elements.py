@@ -9,6 +9,7 @@ import numpy as np
 
 from minibatch.batching.sources import ArraySource, MappedSource, Source
 from minibatch.batching.structure import like
+from minibatch.results import result
 
 
 def elements_of(source: Source) -> Iterable[Any]:
@@ -36,4 +37,15 @@ def frozen(element: Any) -> Any:
     if isinstance(element, np.ndarray):
         element = element.view()
         element.flags.writeable = False
+    return element
+
+
+def shown(element: Any) -> Any:
+    """Return an element as a loop over a dataset is to have it: its arrays know ``numpy``."""
+    if isinstance(element, np.ndarray):
+        return result(element)
+    if isinstance(element, tuple):
+        return like(element, map(shown, element))
+    if isinstance(element, Mapping):
+        return {key: shown(item) for key, item in element.items()}
     return element

@@ -179,7 +179,7 @@ def as_source(data: Any, name: str) -> Source:
     elif on_disk(data):
         return IndexedSource(data, name)
     elif hasattr(data, "__array__") or isinstance(data, (list, int, float, complex)):
-        array = np.asarray(data)
+        array = array_of(data)
     elif hasattr(data, "__iter__") and not isinstance(data, (str, bytes)):
         raise TypeError(
             f"{name} is a {type(data).__name__}: it can be iterated over but not indexed, so it has no order to "
@@ -195,6 +195,19 @@ def as_source(data: Any, name: str) -> Source:
         raise ValueError(f"{name} must have a sample axis, shape (N, ...); got a scalar.")
     mapping = next(_shared_mappings(array), None)
     return ArraySource(array) if mapping is None else MappedSource(array, mapping)
+
+
+def array_of(data: Any) -> NDArray[Any]:
+    """Return what makes an array of itself as that array; a frame's truth values and numbers as numbers.
+
+    Together they would make an array of objects, as strings do.
+    """
+    array: NDArray[Any] = np.asanyarray(data)
+    if array.dtype == object and hasattr(data, "dtypes"):
+        columns = np.atleast_1d(data.dtypes)  # a frame has one for each column
+        if all(isinstance(column, np.dtype) and column.kind in "fiub" for column in columns):
+            return np.asarray(data, dtype=np.float64)
+    return array
 
 
 def on_disk(data: Any) -> bool:

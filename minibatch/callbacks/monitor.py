@@ -61,6 +61,13 @@ class MonitorCallback(Callback):
         self.min_delta = abs(min_delta)
         self._larger_is_better: bool | None = None
 
+    @property
+    def monitor_op(self) -> np.ufunc | None:
+        """``np.greater`` or ``np.less``, which says of two values whether the first is better; None until known."""
+        if self.mode == "auto" and self._larger_is_better is None:
+            return None
+        return np.greater if self._resolve() else np.less
+
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         # Also where the logs lack the number: a name that means nothing is an error from the first epoch on.
         self._resolve()

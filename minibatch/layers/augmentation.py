@@ -15,8 +15,8 @@ from minibatch.typing import Array
 class RandomImageLayer(RandomLayer):
     """What the layers share that change images (N, H, W, C).
 
-    Called by itself such a layer is at work, as in Keras; ``training=False`` switches it off. In a model it is at
-    work in training only.
+    Called by itself such a layer is at work, as in Keras; ``training=False`` switches it off. It takes a single
+    image (H, W, C), too. In a model it is at work in training only.
     """
 
     keras_only: ClassVar[dict[str, tuple[Any, ...]]] = {"bounding_box_format": ()}
@@ -26,6 +26,8 @@ class RandomImageLayer(RandomLayer):
         return input_shape
 
     def __call__(self, x: Any, training: bool = True) -> Any:
+        if np.ndim(x) == 3:
+            return super().__call__(np.asarray(x)[None], training)[0]
         return super().__call__(x, training)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from minibatch import initializers, regularizers
 from minibatch.layers.layer import Cache, Layer, positive
 from minibatch.typing import Array
+from minibatch.utils.names import old_argument
 
 
 class Embedding(Layer):
@@ -48,7 +49,6 @@ class Embedding(Layer):
 
     keras_only: ClassVar[dict[str, tuple[Any, ...]]] = {
         "embeddings_constraint": (),
-        "input_length": (),
         "mask_zero": (False,),
         "weights": (),
     }
@@ -61,6 +61,7 @@ class Embedding(Layer):
         embeddings_regularizer: Any = None,
         **kwargs: Any,
     ) -> None:
+        old_argument(self, kwargs, "input_length", "left out")
         super().__init__(**kwargs)
         self.input_dim = positive("Embedding", "input_dim", input_dim)
         self.output_dim = positive("Embedding", "output_dim", output_dim)

@@ -12,6 +12,8 @@ from minibatch import activations, config, initializers, regularizers
 from minibatch.layers.outer import Outer
 from minibatch.layers.symbol import Symbol, one_or_all, symbols_in
 from minibatch.layers.weight import Weight
+from minibatch.layers.weighted import Weighted
+from minibatch.results import result
 from minibatch.typing import Array
 from minibatch.utils.names import argument_names, near_misses, refuse, snake_case, unique_name
 from minibatch.utils.serialization import plain, serialize
@@ -48,7 +50,7 @@ _KERAS_ONLY_OF_WEIGHTS: dict[str, tuple[Any, ...]] = {
 }
 
 
-class Layer:
+class Layer(Weighted):
     """A function of a batch with weights, and the gradient of that function.
 
     A layer keeps nothing between calls: ``forward`` returns its output and a cache, ``backward`` takes the
@@ -88,6 +90,8 @@ class Layer:
     #: there; each with the values that ask for what happens here anyway.
     keras_only: ClassVar[dict[str, tuple[Any, ...]]] = {}
 
+    weights: list[Weight]
+
     def __init__(
         self,
         *,
@@ -101,7 +105,7 @@ class Layer:
         refuse(self, unknown, _KERAS_ONLY | self.keras_only)
         self.name = name or unique_name(snake_case(type(self).__name__))
         self.trainable = trainable
-        self.weights: list[Weight] = []
+        self.weights = []
         #: What the caller said of the input's shape, for a ``Sequential`` that begins with this layer.
         self.given_shape = None if input_shape is None else tuple(input_shape)
         self.input_shape: SampleShape = None
@@ -185,6 +189,18 @@ class Layer:
     def built(self) -> bool:
         """Whether the shapes are known and the weights exist."""
         return self.input_shape is not None
+
+    @property
+    def trainable_weights(self) -> list[Weight]:
+        """The weights that an optimizer moves: none, if the layer is not ``trainable``."""
+        return [weight for weight in self.weights if self.trainable and weight.trainable]
+
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
+        """Return the shape of a batch of outputs for that of a batch of inputs, (None, ...), or a list of such."""
+        several = isinstance(input_shape, list) and any(isinstance(shape, tuple | list) for shape in input_shape)
+        batches = [tuple(shape) for shape in (input_shape if several else [input_shape])]
+        samples = [shape[1:] for shape in batches]
+        return batches[0][0], *self.output_shape_for(samples if several else samples[0])
 
     def fit_shape(self, input_shape: SampleShape) -> tuple[int, ...]:
         """Return the output's sample shape for this one, and build nothing.
@@ -270,10 +286,10 @@ class Layer:
         if isinstance(x, list | tuple) and any(isinstance(part, np.ndarray) for part in x):
             batches = [np.asarray(part, dtype=config.floatx()) for part in x]
             self.ensure_built([batch.shape[1:] for batch in batches])
-            return self.forward(batches, training)[0]
+            return result(self.forward(batches, training)[0])
         batch = np.asarray(x, dtype=config.floatx())
         self.ensure_built(batch.shape[1:])
-        return self.forward(batch, training)[0]
+        return result(self.forward(batch, training)[0])
 
     @property
     def output(self) -> Symbol:
@@ -298,24 +314,6 @@ class Layer:
     def __getstate__(self) -> dict[str, Any]:
         # A symbol leads to all that it was computed from: a copy of a layer is not to copy the layers before it.
         return self.__dict__ | {"first_call": None}
-
-    def get_weights(self) -> list[Array]:
-        """Return copies of the weights' numbers, in order."""
-        return [weight.numpy() for weight in self.weights]
-
-    def set_weights(self, weights: list[Array]) -> None:
-        """Replace the weights' numbers.
-
-        Raises
-        ------
-        ValueError
-            If the count or a shape differs; nothing is changed then.
-        """
-        if len(weights) != len(self.weights):
-            raise ValueError(f"layer {self.name!r} has {len(self.weights)} weights; got {len(weights)} arrays.")
-        arrays = [weight.checked(value) for weight, value in zip(self.weights, weights, strict=True)]
-        for weight, array in zip(self.weights, arrays, strict=True):
-            weight.assign(array)
 
     def count_params(self) -> int:
         """Return the number of scalars in the weights."""

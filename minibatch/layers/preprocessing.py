@@ -9,6 +9,7 @@ import numpy as np
 
 from minibatch import config
 from minibatch.layers.layer import Cache, Layer
+from minibatch.results import result
 from minibatch.typing import Array
 
 
@@ -142,46 +143,66 @@ class Normalization(Layer):
             )
         return tuple(sorted(axes))
 
-    def build(self, input_shape: tuple[int, ...]) -> None:
+    def _spread(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of the statistics, spread over a sample: 1 along the axes that share them."""
         kept = self._kept(input_shape)
-        shape = (1, *input_shape)
-        self._spread = tuple(n if axis in kept else 1 for axis, n in enumerate(shape))
+        return tuple(n if axis in kept else 1 for axis, n in enumerate((1, *input_shape)))
+
+    def _own(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return how many statistics there are along each axis that has its own."""
+        return tuple(input_shape[axis - 1] for axis in self._kept(input_shape))
+
+    def fit_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        # What was found of samples of one shape fits all that are as long along ``axis``.
+        if self.built and self._own(input_shape) == self._own(self.input_shape):
+            return input_shape
+        return super().fit_shape(input_shape)
+
+    def ensure_built(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
+        output_shape = super().ensure_built(input_shape)
+        if self.first_call is None:  # in no model yet, whose samples may be of another shape than those before
+            self.input_shape = self.output_shape = input_shape
+        return output_shape
+
+    def build(self, input_shape: tuple[int, ...]) -> None:
         if self.input_mean is None:
-            own = tuple(shape[axis] for axis in kept)
+            own = self._own(input_shape)
             self.adapt_mean = self.add_weight(own, "zeros", trainable=False, name="mean")
             self.adapt_variance = self.add_weight(own, "ones", trainable=False, name="variance")
             self.count = self.add_weight((), "zeros", trainable=False, name="count")
             return
-        lined_up = [1] * len(shape)
-        for axis, n in zip(kept[::-1], np.shape(self.input_mean)[::-1], strict=False):
-            lined_up[axis] = n
         try:
-            self._given = [
-                np.broadcast_to(np.reshape(np.asarray(a, dtype=config.floatx()), lined_up), self._spread)
-                for a in (self.input_mean, self.input_variance)
-            ]
+            self._given(self.input_mean, input_shape)
         except ValueError:
             raise ValueError(
                 f"layer {self.name!r}: a mean of shape {np.shape(self.input_mean)} does not fit the axes "
                 f"{self.axis} of samples of shape {input_shape}."
             ) from None
 
+    def _given(self, statistic: Any, input_shape: tuple[int, ...]) -> Array:
+        """Return what the constructor was given, spread over a sample."""
+        lined_up = [1] * (len(input_shape) + 1)
+        for axis, n in zip(self._kept(input_shape)[::-1], np.shape(statistic)[::-1], strict=False):
+            lined_up[axis] = n
+        numbers = np.reshape(np.asarray(statistic, dtype=config.floatx()), lined_up)
+        return np.broadcast_to(numbers, self._spread(input_shape))
+
     @property
     def mean(self) -> Array | None:
         """The mean in use, spread over a sample."""
-        return self._used(0)
+        return result(self._used(self.input_shape)[0]) if self.built else None
 
     @property
     def variance(self) -> Array | None:
         """The variance in use, spread over a sample."""
-        return self._used(1)
+        return result(self._used(self.input_shape)[1]) if self.built else None
 
-    def _used(self, which: int) -> Array | None:
-        if not self.built:
-            return None
+    def _used(self, input_shape: tuple[int, ...]) -> list[Array]:
+        """Return the mean and the variance, spread over a sample of this shape."""
         if self.input_mean is not None:
-            return self._given[which]
-        return (self.adapt_mean, self.adapt_variance)[which].value.reshape(self._spread)
+            return [self._given(statistic, input_shape) for statistic in (self.input_mean, self.input_variance)]
+        spread = self._spread(input_shape)
+        return [weight.value.reshape(spread) for weight in (self.adapt_mean, self.adapt_variance)]
 
     def adapt(self, data: Any) -> None:
         """Take the mean and variance of the data, each entry along ``axis`` by itself.
@@ -204,7 +225,7 @@ class Normalization(Layer):
         count, mean, squares = 0, np.zeros(()), np.zeros(())
         for batch in _batches(data):
             self.ensure_built(batch.shape[1:])
-            shared = tuple(axis for axis, n in enumerate(self._spread) if axis == 0 or n == 1)
+            shared = tuple(axis for axis, n in enumerate(self._spread(batch.shape[1:])) if axis == 0 or n == 1)
             n = int(np.prod([batch.shape[axis] for axis in shared]))
             if not n:
                 continue
@@ -220,8 +241,7 @@ class Normalization(Layer):
         self.adapt_variance.assign((squares / count).reshape(self.adapt_mean.shape))
 
     def forward(self, x: Array, training: bool = False) -> tuple[Array, Cache]:
-        mean: Any = self.mean
-        variance: Any = self.variance
+        mean, variance = self._used(x.shape[1:])
         # Data that never change along some index have no scale: Keras divides them by its fuzz factor.
         std = np.maximum(np.sqrt(variance), config.epsilon())
         return (mean + x * std, std) if self.invert else ((x - mean) / std, std)

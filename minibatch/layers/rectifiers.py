@@ -14,6 +14,7 @@ from minibatch import activations, initializers, regularizers
 from minibatch.layers.activation import WithSettings
 from minibatch.layers.layer import Cache, Layer
 from minibatch.typing import Array
+from minibatch.utils.names import old_argument
 
 
 class ReLU(WithSettings):
@@ -86,6 +87,7 @@ class LeakyReLU(WithSettings):
     """
 
     def __init__(self, negative_slope: float = 0.3, **kwargs: Any) -> None:
+        negative_slope = old_argument(self, kwargs, "alpha", "negative_slope", negative_slope)
         negative_slope = _not_negative("LeakyReLU", "negative_slope", negative_slope)
         super().__init__(activations.leaky_relu.with_settings(negative_slope=negative_slope), **kwargs)
         self.negative_slope = negative_slope

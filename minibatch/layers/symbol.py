@@ -58,6 +58,11 @@ class Symbol:
         return self.layer.name
 
     @property
+    def dtype(self) -> str:
+        """The name of the type of its numbers."""
+        return self.layer.dtype
+
+    @property
     def is_input(self) -> bool:
         """Whether it is what ``Input`` returned."""
         return not self.inputs

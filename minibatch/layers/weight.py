@@ -8,11 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from minibatch.initializers import Initializer
+from minibatch.results import result
 from minibatch.typing import Array
 
 
-class Weight:
+class Weight(np.lib.mixins.NDArrayOperatorsMixin):
     """A named array of a layer, with its gradient.
+
+    Like Keras's variables it can be calculated with: ``kernel * 2`` and ``kernel[0]`` are new arrays.
 
     A new weight owns its numbers. When a model gathers its layers (``models/parameters.py``) the same numbers
     move into the model's one vector, and ``value`` and ``gradient`` become views of it; so the layer's maths
@@ -28,7 +31,19 @@ class Weight:
         False for what a layer itself keeps up to date, such as a moving average: it has no gradient.
     regularizer : Regularizer or None
         Adds to the loss and to ``gradient``.
+
+    Examples
+    --------
+    >>> import minibatch as mb
+    >>> layer = mb.layers.Dense(2, use_bias=False, kernel_initializer="ones")
+    >>> layer.build((1,))
+    >>> layer.kernel.assign_sub([[0.0, 3.0]])
+    >>> layer.kernel * 2, layer.kernel[0]
+    (array([[ 2., -4.]], dtype=float32), array([ 1., -2.], dtype=float32))
     """
+
+    # A weight is itself, and no other of the same numbers: it is looked up, and compared so.
+    __eq__, __ne__, __hash__ = object.__eq__, object.__ne__, object.__hash__
 
     def __init__(
         self,
@@ -84,8 +99,31 @@ class Weight:
         """
         self.value[...] = self.checked(value)
 
+    def assign_add(self, value: npt.ArrayLike) -> None:
+        """Add to the numbers in place. Errors as ``checked``."""
+        self.assign(self.value + self.checked(value))
+
+    def assign_sub(self, value: npt.ArrayLike) -> None:
+        """Take away from the numbers in place. Errors as ``checked``."""
+        self.assign(self.value - self.checked(value))
+
+    def __getitem__(self, place: Any) -> Any:
+        return result(self.numpy())[place]
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **settings: Any) -> Any:
+        """Calculate with the numbers; ``kernel += 1`` changes them in place, and leaves the weight one."""
+        out = settings.pop("out", ())
+        if out:
+            settings["out"] = tuple(map(_numbers, out))
+        found = getattr(ufunc, method)(*map(_numbers, inputs), **settings)
+        return out[0] if len(out) == 1 else found
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         return np.array(self.value, dtype=dtype, copy=True if copy is None else copy)
 
     def __repr__(self) -> str:
         return f"<Weight {self.path}, shape={self.shape}, dtype={self.dtype}>"
+
+
+def _numbers(operand: Any) -> Any:
+    return result(operand.value) if isinstance(operand, Weight) else operand

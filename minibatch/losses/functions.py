@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from minibatch.losses import crossentropy, divergence, margin, regression, sparse
 from minibatch.losses.loss import Loss
+from minibatch.results import result
 from minibatch.typing import Array
 from minibatch.utils.names import snake_case
 
@@ -43,7 +44,7 @@ class LossFunction:
     def __call__(self, y_true: npt.ArrayLike, y_pred: npt.ArrayLike, *args: Any, **kwargs: Any) -> Array:
         given = self.__signature__.bind(y_true, y_pred, *args, **kwargs).arguments
         settings = {name: value for name, value in given.items() if name not in ("y_true", "y_pred")}
-        return self.loss_class(**settings).values(y_true, y_pred)
+        return result(self.loss_class(**settings).values(y_true, y_pred))
 
     def __reduce__(self) -> Any:
         return LossFunction, (self.loss_class,)

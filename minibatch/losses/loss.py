@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minibatch import config
+from minibatch.results import result
 from minibatch.typing import Array
 from minibatch.utils.names import near_misses, snake_case, unique_name
 from minibatch.utils.serialization import Configurable
@@ -274,7 +275,7 @@ class Loss(Configurable):
         y, predictions = self.arrays(y_true, np.asarray(y_pred, dtype=config.floatx()))
         weights = None if sample_weight is None else np.asarray(sample_weight)
         losses, _, divisor = self._weighted(self.call(y, predictions), y, weights)
-        return losses if self._unreduced else float(losses.sum()) / divisor
+        return result(losses if self._unreduced else float(losses.sum()) / divisor)
 
     def get_config(self) -> dict[str, Any]:
         return {key: value for key, value in super().get_config().items() if key != "dtype"}

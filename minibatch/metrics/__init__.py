@@ -186,7 +186,7 @@ def get(
     if isinstance(identifier, type) and issubclass(identifier, Metric):
         return identifier()
     if isinstance(identifier, dict):
-        return deserialize(identifier)
+        return get(deserialize(identifier))
     if isinstance(identifier, str):
         if y_shape is None or output_shape is None:
             return find("metric", identifier, _BY_NAME, NOT_HERE)()
@@ -194,7 +194,7 @@ def get(
         by_shape["acc"] = by_shape["accuracy"]
         named = by_shape.get(identifier.lower())
         return (named or find("metric", identifier, {**_BY_NAME, **by_shape}, NOT_HERE))(name=identifier)
-    if callable(identifier) and not isinstance(identifier, type):
+    if _is_function(identifier):
         return wrapped(identifier)
     raise TypeError(
         f"a metric is a name, a function of (y_true, y_pred) or a minibatch.metrics.Metric; got {identifier!r}."
@@ -206,13 +206,15 @@ def serialize(metric: Any) -> dict[str, Any]:
 
     A function is written by its name; who reads it hands one of their own over as one of ``custom_objects``.
     """
-    if callable(metric) and not isinstance(metric, type | Metric):
-        return described(metric)
-    return serialization.serialize(get(metric), "metrics")
+    return described(metric) if _is_function(metric) else serialization.serialize(get(metric), "metrics")
 
 
-def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Metric:
-    """Return the metric that ``serialize``, here or in Keras, made a dict of.
+def _is_function(metric: Any) -> bool:
+    return callable(metric) and not isinstance(metric, type | Metric)
+
+
+def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
+    """Return the metric, or the function, that ``serialize``, here or in Keras, made a dict of.
 
     Raises
     ------
@@ -221,7 +223,8 @@ def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Me
     TypeError
         If the dict is not of that format.
     """
-    return get(serialization.deserialize("metric", config, _BY_NAME, custom_objects, NOT_HERE, _FUNCTIONS))
+    found = serialization.deserialize("metric", config, _BY_NAME, custom_objects, NOT_HERE, _FUNCTIONS)
+    return found if _is_function(found) else get(found)
 
 
 def __getattr__(name: str) -> Any:

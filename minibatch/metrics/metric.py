@@ -10,6 +10,7 @@ import numpy as np
 from minibatch import config, initializers
 from minibatch.losses.loss import check_dtype
 from minibatch.metrics.variable import Variable
+from minibatch.results import by_hand, is_by_hand, result
 from minibatch.typing import Array
 from minibatch.utils.names import snake_case, unique_name
 from minibatch.utils.serialization import Configurable
@@ -61,6 +62,13 @@ class Metric(Configurable, metaclass=_Begun):
 
     #: Which way is better, for callbacks that watch the metric; None if it does not say.
     _direction: Literal["up", "down"] | None = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Let ``result`` give what also knows ``numpy``, whoever wrote it."""
+        super().__init_subclass__(**kwargs)
+        if not is_by_hand(cls.result):
+            cls._result_as_written = cls.result  # type: ignore[method-assign]  # for the logs of every batch
+            cls.result = by_hand(cls.result)  # type: ignore[method-assign]  # what it returns is the same, and more
 
     def __init__(self, dtype: str | None = None, name: str | None = None) -> None:
         check_dtype(self, dtype)
@@ -144,6 +152,10 @@ class Metric(Configurable, metaclass=_Begun):
         """Return the number so far; an array where there are several (one for each threshold or class)."""
         raise TypeError(f"{type(self).__name__} must define result().")
 
+    def _result_as_written(self) -> Any:
+        """Return what ``result`` does, for the library to go on with."""
+        return self.result()
+
     def reset_state(self) -> None:
         """Forget all batches: by default, set the variables to 0, and reset the metrics inside this one."""
         for variable in self._variables:
@@ -155,7 +167,7 @@ class Metric(Configurable, metaclass=_Begun):
         """Take in a batch, and return the number so far."""
         self.update_state(*args, **kwargs)
         found = self.result()
-        return found.numpy() if isinstance(found, Variable) else found  # as it is now: the variable goes on
+        return result(found.numpy()) if isinstance(found, Variable) else found  # as it is now: the variable goes on
 
     def state_dict(self) -> dict[str, Any]:
         """Return a copy of what was gathered so far, for a checkpoint."""

@@ -46,18 +46,23 @@ def graph_config(graph: Graph, input_shapes: Sequence[tuple[int, ...]]) -> Confi
     shapes: dict[int, Any] = {
         place: batch_shapes(shape) for place, shape in zip(graph.inputs, input_shapes, strict=True)
     }
+    dtypes = {place: layer.dtype for place, layer in zip(graph.inputs, graph.input_layers, strict=True)}
     nodes: dict[Layer, list[Config]] = {}
     for visit in graph.visits:
         calls = nodes.setdefault(visit.layer, [])
         tensors = [
             {
                 "class_name": "__keras_tensor__",
-                "config": {"shape": shapes[i], "dtype": settings.floatx(), "keras_history": history[i]},
+                "config": {
+                    "shape": shapes[i],
+                    "dtype": dtypes[i],
+                    "keras_history": history[i],
+                },
             }
             for i in visit.sources
         ]
         calls.append({"args": [tensors] if visit.takes_list else tensors, "kwargs": {}})
-        shapes[visit.target] = batch_shapes(visit.layer.output_shape)
+        shapes[visit.target], dtypes[visit.target] = batch_shapes(visit.layer.output_shape), visit.layer.dtype
     entries = [{**input_config(layer), "name": layer.name, "inbound_nodes": []} for layer in graph.input_layers]
     entries += [
         {**layer_config(layer), "name": layer.name, "inbound_nodes": calls} for layer, calls in nodes.items()

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from minibatch.batching.sources import on_disk
+from minibatch.batching.sources import array_of, on_disk
 from minibatch.typing import Array
 from minibatch.utils.names import near_misses
 
@@ -57,7 +57,7 @@ def settled(entry: Any) -> Any:
     """Return what makes an array of itself as that array; anything else, and what lies on disk, as it is."""
     if isinstance(entry, np.ndarray) or not hasattr(entry, "__array__") or on_disk(entry):
         return entry
-    return np.asanyarray(entry)
+    return array_of(entry)
 
 
 def check_samples(x: Any, sample_shape: tuple[int, ...], what: str = "x") -> Array:
@@ -89,6 +89,21 @@ def check_samples(x: Any, sample_shape: tuple[int, ...], what: str = "x") -> Arr
     return array
 
 
+def check_whole(array: Array, dtype: np.dtype[Any] | None, what: str) -> None:
+    """Raise a ValueError if an input of whole numbers (see ``Input``) is given one that is not of its dtype.
+
+    What lies on disk is not read through for this.
+    """
+    if dtype is None or isinstance(array, np.memmap) or not isinstance(array, np.ndarray):
+        return
+    if np.can_cast(array.dtype, dtype):
+        return
+    with np.errstate(invalid="ignore"):
+        other = array[array.astype(dtype) != array]
+    if other.size:
+        raise ValueError(f"{what}: the model takes whole numbers, of dtype {dtype.name}; got {other.flat[0]}.")
+
+
 def as_array(x: Any, what: str) -> Array:
     """Return x as an array; what lies on disk with a shape and a type (h5py, zarr) stays there.
 
@@ -102,7 +117,7 @@ def as_array(x: Any, what: str) -> Array:
     if isinstance(x, np.ma.MaskedArray):
         raise ValueError(f"{what} is a masked array; what is masked would be trained on. Fill it or leave it out.")
     try:
-        return np.asanyarray(x)
+        return array_of(x)
     except ValueError as error:
         raise ValueError(
             f"{what} must be an array of numbers, rows of one length; got {type(x).__name__}."
@@ -233,7 +248,7 @@ def _cut(value: Any, piece: slice) -> Any:
         return {name: _cut(part, piece) for name, part in value.items()}
     if _is_nested(value):
         return [_cut(part, piece) for part in value]
-    return np.asanyarray(value)[piece]
+    return array_of(value)[piece]
 
 
 def validation_arrays(validation_data: Any) -> tuple[Any, Any, Any]:

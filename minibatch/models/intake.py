@@ -12,6 +12,7 @@ from minibatch.batching import INFINITE_CARDINALITY, Batches, Dataset, total_ste
 from minibatch.models import data
 from minibatch.models.arguments import check_count
 from minibatch.models.feed import NOTHING, Batch, Feed
+from minibatch.results import plain
 from minibatch.typing import Array
 from minibatch.utils.py_dataset import PyDataset, passes
 
@@ -165,7 +166,8 @@ class Intake:
             return Feed(passes(batches, shuffle), length, convert, steps, source=batches)
         if hasattr(batches, "__getitem__") and not hasattr(batches, "__iter__"):
             return Feed(lambda: (batches[i] for i in range(length or 0)), length, convert, steps)
-        return Feed(lambda: batches, length, convert, steps, once=isinstance(batches, Iterator))
+        run = batches.as_numpy_iterator if isinstance(batches, Dataset) else lambda: batches
+        return Feed(run, length, convert, steps, once=isinstance(batches, Iterator))
 
     def _of_batches(self, batches: Batches, steps: int | None, class_weight: Any, epochs: int) -> Feed:
         """Return the feed of ``Batches``: their data are checked as a whole, once, not batch by batch."""
@@ -247,10 +249,11 @@ class Intake:
             if np.ndim(given[0]) == 0:
                 data.check_same_length({f"{what}x": given[0]})
             model.build((None, *np.shape(given[0])[1:]))
-        arrays = [
-            data.check_samples(array, shape, name)
-            for (name, array), shape in zip(_named(f"{what}x", given).items(), model.input_shapes, strict=True)
-        ]
+        arrays = []
+        for (name, array), layer in zip(_named(f"{what}x", given).items(), model.graph.input_layers, strict=True):
+            checked = plain(data.check_samples(array, layer.input_shape, name))
+            data.check_whole(checked, layer.whole, name)
+            arrays.append(checked)
         data.check_same_length(_named(f"{what}x", arrays))
         return arrays
 

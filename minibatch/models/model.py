@@ -12,8 +12,9 @@ from minibatch.models.graph import Graph
 from minibatch.models.intake import Intake
 from minibatch.models.summary import summary_table
 from minibatch.models.trainer import Trainer
+from minibatch.results import result
 from minibatch.utils.console import say
-from minibatch.utils.names import unique_name
+from minibatch.utils.names import refuse, unique_name
 
 
 class Model(Trainer):
@@ -82,14 +83,43 @@ class Model(Trainer):
         begins = all(symbol.is_input for symbol in into)
         self._outputs = list(out) if begins else self._called_on(self.inputs)
 
-    def summary(self, *, print_fn: Callable[[str], Any] = say) -> None:
-        """Print the layers, their output shapes and their numbers of parameters, as Keras does."""
+    def summary(
+        self,
+        line_length: int | None = None,
+        *,
+        print_fn: Callable[[str], Any] | None = None,
+        expand_nested: bool = False,
+        show_trainable: bool = False,
+        **unknown: Any,
+    ) -> None:
+        """Print the layers, their output shapes and their numbers of parameters, as Keras does.
+
+        Parameters
+        ----------
+        line_length : int, optional
+            How wide the table is, unless names are longer: they are not cut.
+        print_fn : callable, optional
+            Is handed the whole text, once, in place of the screen.
+        expand_nested : bool
+            Without effect: no model is a layer of another.
+        show_trainable : bool, default False
+            Whether to say of each layer if it moves.
+
+        Raises
+        ------
+        TypeError
+            For another argument.
+        """
+        refuse(self.summary, unknown, {"positions": (), "layer_range": ()})
         slots = None
         if self.compiled and self.optimizer.iterations:
             places = self.active_slices().values()  # Keras keeps nothing for weights that do not move
             slots = [slot[place] for slot in self.optimizer.state.values() for place in places]
-        for line in summary_table(self.name, self.layers, slots, self.graph):
-            print_fn(line)
+        text = "\n".join(summary_table(self.name, self.layers, slots, self.graph, line_length, show_trainable))
+        if print_fn is None:
+            say(text)
+        else:
+            print_fn(f"{text}\n")
 
     # Symbols ------------------------------------------------------------------------------------------------
 
@@ -119,7 +149,8 @@ class Model(Trainer):
         """Return the outputs for a batch; or, for symbols, those of the same layers upon them."""
         symbols = symbols_in(x)
         if not symbols:
-            return one_or_all(self.forward(self._cast(Intake(self).checked_inputs(x)), training)[0])
+            outputs, _ = self.forward(self._cast(Intake(self).checked_inputs(x)), training)
+            return one_or_all([result(y) for y in outputs])
         return one_or_all(self._called_on(symbols))
 
     def _called_on(self, symbols: Sequence[Symbol]) -> list[Symbol]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from minibatch.layers import ActivatedLayer, Layer, Weight
 from minibatch.layers.layer import Cache
 from minibatch.layers.symbol import one_or_all
+from minibatch.layers.weighted import Weighted
 from minibatch.models.graph import Graph
 from minibatch.models.not_here import NOT_HERE
 from minibatch.models.parameters import Division, Parameters
@@ -20,7 +21,7 @@ from minibatch.utils.names import unique_name
 Watch = Callable[[Layer, Array, Cache], None]
 
 
-class Network:
+class Network(Weighted):
     """A graph of layers, with their parameters in one vector.
 
     Parameters
@@ -33,6 +34,8 @@ class Network:
     parameters : Parameters
         Once built: ``parameters.theta`` and ``parameters.gradient``.
     """
+
+    kind = "model"
 
     def __init__(self, graph: Graph, name: str | None = None) -> None:
         self.name = name or unique_name(type(self).__name__.lower())
@@ -100,7 +103,9 @@ class Network:
             self._parameters = Parameters(weights)
             for layer in self.graph.layers_once:
                 for weight in layer.weights:
-                    weight.path = f"{self.name}/{layer.name}/{weight.name}"
+                    own = f"{layer.name}/{weight.name}"
+                    # A shared layer's weights keep the name of the model that had them first, as in Keras.
+                    weight.path = f"{self.name}/{own}" if weight.path == own else weight.path
 
     @property
     def weights(self) -> list[Weight]:
@@ -110,13 +115,7 @@ class Network:
     @property
     def trainable_weights(self) -> list[Weight]:
         """The weights that an optimizer moves: not those of layers with ``trainable=False``."""
-        return [weight for layer in self.layers for weight in layer.weights if layer.trainable and weight.trainable]
-
-    @property
-    def non_trainable_weights(self) -> list[Weight]:
-        """The other weights."""
-        trainable = set(self.trainable_weights)
-        return [weight for weight in self.weights if weight not in trainable]
+        return [weight for layer in self.layers for weight in layer.trainable_weights]
 
     @property
     def trainable(self) -> bool:
@@ -135,25 +134,6 @@ class Network:
     def division(self) -> Division:
         """Return which of the parameters training moves, and which not: those of frozen layers."""
         return Division.of(self.parameters, set(self.trainable_weights))
-
-    def get_weights(self) -> list[Array]:
-        """Return copies of all weights' numbers, in order."""
-        return [weight.numpy() for weight in self.weights]
-
-    def set_weights(self, weights: Sequence[Any]) -> None:
-        """Replace all weights' numbers.
-
-        Raises
-        ------
-        ValueError
-            If the count or a shape differs; nothing is changed then.
-        """
-        mine = self.weights
-        if len(weights) != len(mine):
-            raise ValueError(f"model {self.name!r} has {len(mine)} weights; got {len(weights)} arrays.")
-        arrays = [weight.checked(value) for weight, value in zip(mine, weights, strict=True)]
-        for weight, array in zip(mine, arrays, strict=True):
-            weight.assign(array)
 
     def count_params(self) -> int:
         """Return the number of scalars in the weights."""

@@ -10,9 +10,7 @@ _CONFIG = "get_config and from_config, save and load_model"
 NOT_HERE = NotHere(
     "Model",
     {
-        **each("variables metrics_variables", "weights"),
-        "trainable_variables": "trainable_weights",
-        "non_trainable_variables": "non_trainable_weights",
+        "metrics_variables": "weights, and a metric's own variables",
         **each("metrics compiled_metrics", "evaluate(..., return_dict=True), and the metrics handed to compile"),
         **each("compute_metrics get_metrics_result", "evaluate(x, y, return_dict=True)"),
         "compiled_loss": "loss",
@@ -23,7 +21,7 @@ NOT_HERE = NotHere(
         **each("call stateless_call symbolic_call quantized_call rematerialized_call", _LAYER),
         **each("compute_output_shape compute_output_spec", "output_shape"),
         **each("compute_mask supports_masking", "sequences cut to one length; there are no masks"),
-        **each("dtype dtype_policy compute_dtype input_dtype variable_dtype", _ONE_DTYPE),
+        **each("dtype_policy compute_dtype input_dtype variable_dtype", _ONE_DTYPE),
         **each("build_from_config get_build_config compile_from_config get_compile_config", _CONFIG),
         **each("load_own_variables save_own_variables", "load_weights and save_weights"),
         **each("get_state_tree set_state_tree", "get_weights and set_weights, and optimizer.state_dict"),

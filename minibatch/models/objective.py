@@ -14,6 +14,7 @@ from minibatch.metrics import Mean
 from minibatch.models.arguments import per_output
 from minibatch.models.head import Head
 from minibatch.models.network import Network, Watch
+from minibatch.results import Number
 from minibatch.typing import Array
 
 #: Targets, or sample weights, of a batch: one entry for each output.
@@ -225,9 +226,9 @@ class Objective:
 
     def results(self) -> dict[str, Any]:
         """Return the running numbers by name."""
-        results: dict[str, Any] = {"loss": self.mean_loss.result()}
-        results |= {f"{head.name}_loss": head.mean_loss.result() for head in self._tracked}
-        return results | {key: _plain(metric.result()) for key, metric in self.keyed_metrics.items()}
+        results: dict[str, Any] = {"loss": self.mean_loss._result_as_written()}
+        results |= {f"{head.name}_loss": head.mean_loss._result_as_written() for head in self._tracked}
+        return results | {key: _plain(metric._result_as_written()) for key, metric in self.keyed_metrics.items()}
 
     def values(self) -> list[Any]:
         """Return the running numbers in Keras's order of ``evaluate``.
@@ -260,4 +261,4 @@ def _plain(result: Any) -> Any:
     """Return a metric's result as it is now: a number as Python's own, as in Keras's logs, or an array's copy."""
     if isinstance(result, _ARRAYS):
         return result.item() if result.ndim == 0 else np.array(result)
-    return result
+    return float(result) if isinstance(result, Number) else result

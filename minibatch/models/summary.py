@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import zip_longest
+from itertools import pairwise, zip_longest
 
 from minibatch.layers import Layer
 from minibatch.models.graph import Graph
@@ -18,8 +18,10 @@ def summary_table(
     layers: Sequence[Layer],
     slots: Iterable[Array] | None = None,
     graph: Graph | None = None,
+    line_length: int | None = None,
+    show_trainable: bool = False,
 ) -> list[str]:
-    """Return the lines of the table.
+    """Return the lines of the table; it is wider than it should be where names are longer.
 
     Parameters
     ----------
@@ -30,13 +32,25 @@ def summary_table(
         What the optimizer keeps, once it has made a step.
     graph : Graph, optional
         Where it is more than a chain, a column says what each layer is connected to.
+    line_length : int, optional
+        How wide the table should be.
+    show_trainable : bool, default False
+        Whether a column says which layers may move: Y or N, or - without weights.
     """
     rows = {layer.name: _layer_row(layer) for layer in layers}
     head, widths = ["Layer (type)", "Output Shape", "Param #"], [31, 22, 13]
+    align = [str.ljust, str.ljust, str.rjust]
     if graph is not None and not graph.is_chain:
-        head, widths = [*head, "Connected to"], [19, 17, 10, 17]
+        head, widths, align = [*head, "Connected to"], [19, 17, 10, 17], [*align, str.ljust]
         connected = _connections(graph)
         rows = {name: [*row, connected.get(name, "-")] for name, row in rows.items()}
+    if show_trainable:
+        head, widths, align = [*head, "Trainable"], [*widths, 9], [*align, str.center]
+        rows = {layer.name: [*rows[layer.name], _moves(layer)] for layer in layers}
+    if line_length is not None:
+        inner = line_length - (3 * len(widths) + 1)
+        edges = [inner * sum(widths[:i]) // sum(widths) for i in range(len(widths) + 1)]
+        widths = [end - start for start, end in pairwise(edges)]
     texts = [[cell.split("\n") for cell in row] for row in [head, *rows.values()]]
     widths = [max(least, *(len(part) for row in texts for part in row[i])) for i, least in enumerate(widths)]
 
@@ -46,9 +60,7 @@ def summary_table(
     def text(cells: Sequence[Sequence[str]], bar: str) -> list[str]:
         lines = []
         for parts in zip_longest(*cells, fillvalue=""):
-            padded = [
-                p.rjust(w) if i == 2 else p.ljust(w) for i, (p, w) in enumerate(zip(parts, widths, strict=True))
-            ]
+            padded = [put(part, width) for put, part, width in zip(align, parts, widths, strict=True)]
             lines.append(f"{bar} " + f" {bar} ".join(padded) + f" {bar}")
         return lines
 
@@ -84,6 +96,10 @@ def _layer_row(layer: Layer) -> list[str]:
         shape,
         f"{layer.count_params():,}" if layer.built else "0 (unbuilt)",
     ]
+
+
+def _moves(layer: Layer) -> str:
+    return ("Y" if layer.trainable else "N") if layer.weights else "-"
 
 
 def _batch(shape: tuple[int, ...]) -> str:

@@ -78,7 +78,7 @@ class Adam(Optimizer):
         # In theta's own float type, as in Keras: in float32 the first 1 - beta_2^t is 1e-5 of itself off, and a
         # hundred steps of a convolutional network make of that a difference in the third digit of the loss.
         real = dtype.type
-        one, t = real(1), real(self.iterations + 1)
+        one, t = real(1), real(self.steps_made + 1)
         self._alpha = real(self.rate) * np.sqrt(one - real(self.beta_2) ** t) / (one - real(self.beta_1) ** t)
 
     def update(self, theta: Array, g: Array, *slots_and_scratch: Array) -> None:

@@ -13,6 +13,7 @@ from minibatch.optimizers.clipping import global_scale, norm, weight_scale
 from minibatch.optimizers.settings import Settings
 from minibatch.optimizers.stretches import BLOCK, Slices, Stretch, stretches
 from minibatch.parallel import each
+from minibatch.results import Count, result
 from minibatch.typing import Array
 
 #: From so many blocks on they are shared by several threads (see ``parallel``); a step of fewer is over too soon.
@@ -253,7 +254,7 @@ class Optimizer(Settings):
         """Take theta into its moving average; make that theta when its time has come."""
         # In theta's own float type, as in Keras, so that the two weights add up to one there.
         real = theta.dtype.type
-        kept = real(self.ema_momentum if self.iterations else 0)
+        kept = real(self.ema_momentum if self.steps_made else 0)
         average = self.state[AVERAGE]
         for _, block in self._pieces:
             piece = average[block]
@@ -261,7 +262,7 @@ class Optimizer(Settings):
             np.multiply(theta[block], real(1) - kept, out=new)
             piece *= kept
             piece += new
-        if self.ema_overwrite_frequency and (self.iterations + 1) % self.ema_overwrite_frequency == 0:
+        if self.ema_overwrite_frequency and (self.steps_made + 1) % self.ema_overwrite_frequency == 0:
             self.finalize(theta)
 
     def finalize(self, theta: Array, slices: Slices | None = None) -> None:
@@ -288,6 +289,22 @@ class Optimizer(Settings):
         """
         options = {AVERAGE: self.use_ema, ACCUMULATOR: self.gradient_accumulation_steps}
         return [(slot,) for slot in (*(option for option, used in options.items() if used), *self.slots)]
+
+    @property
+    def variables(self) -> list[Any]:
+        """What Keras lists: ``micro_steps``, the learning rate unless it is scheduled, then the slots by weight.
+
+        The slots are views, there from the first step on.
+        """
+        scalars = [Count(self.micro_steps), *([] if self.learning_rate_is_scheduled else [self.learning_rate])]
+        slices = (self._planned_for and self._planned_for[-1]) or {"theta": slice(None)}
+        return scalars + [
+            result(self.state[slot][place].reshape(getattr(weight, "shape", -1)))
+            for group in self.keras_layout()
+            for weight, place in slices.items()
+            for slot in group
+            if slot in self.state
+        ]
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that the optimizer has learnt, as copies: "iteration" (``micro_steps``), the slots by name.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
+from minibatch.results import Number
+
 if TYPE_CHECKING:
     from minibatch.optimizers.settings import Settings
 
 
-class Rate(float):
-    """The learning rate as it was when it was asked for.
+class Rate(Number):
+    """The learning rate as it was when it was asked for; a copy is a number, and takes no optimizer with it.
 
     Examples
     --------
@@ -18,7 +20,7 @@ class Rate(float):
     >>> optimizer.learning_rate.assign(0.05)
     0.05
     >>> optimizer.learning_rate, optimizer.learning_rate.numpy()
-    (0.05, 0.05)
+    (0.05, np.float32(0.05))
     """
 
     _optimizer: Settings
@@ -32,10 +34,3 @@ class Rate(float):
         """Set the optimizer's learning rate, as ``optimizer.learning_rate = value`` does; return it."""
         self._optimizer.learning_rate = value
         return Rate(self._optimizer.rate_now(), self._optimizer)
-
-    def numpy(self) -> float:
-        """Return the plain number."""
-        return float(self)
-
-    def __reduce__(self) -> tuple[type[float], tuple[float]]:
-        return float, (float(self),)  # a copy is a number, and takes no optimizer with it

@@ -12,6 +12,7 @@ from minibatch.optimizers.rate import Rate
 from minibatch.optimizers.schedules import LearningRateSchedule
 from minibatch.optimizers.schedules import deserialize as schedule_from
 from minibatch.optimizers.schedules import serialize as schedule_config
+from minibatch.results import Count
 from minibatch.utils.names import refuse, snake_case, unique_name
 from minibatch.utils.serialization import Configurable, function_config
 
@@ -83,9 +84,14 @@ class Settings(Configurable):
         cls.__signature__ = _whole_signature(cls)  # type: ignore[attr-defined]  # inspect's own protocol
 
     @property
-    def iterations(self) -> int:
-        """How many steps have been made; settable."""
+    def steps_made(self) -> int:
+        """How many steps have been made, the plain number."""
         return self.micro_steps // (self.gradient_accumulation_steps or 1)
+
+    @property
+    def iterations(self) -> Count:
+        """How many steps have been made: an int, with ``numpy``; settable."""
+        return Count(self.steps_made)
 
     @iterations.setter
     def iterations(self, value: int) -> None:

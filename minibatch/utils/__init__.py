@@ -10,6 +10,7 @@ from minibatch.utils.normalization import normalize
 from minibatch.utils.not_here import NOT_HERE
 from minibatch.utils.py_dataset import PyDataset
 from minibatch.utils.random import set_random_seed
+from minibatch.utils.sequences import pad_sequences
 from minibatch.utils.session import clear_session
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ __all__ = [
     "clear_session",
     "image_dataset_from_directory",
     "normalize",
+    "pad_sequences",
     "plot_model",
     "set_random_seed",
     "split_dataset",

@@ -173,7 +173,7 @@ def image_dataset_from_directory(
             dataset = dataset.map(lambda path, label: (read(path), label), AUTOTUNE)
         if batch_size is not None:
             dataset = dataset.batch(batch_size)
-        described = ImageDataset(dataset.prefetch(AUTOTUNE).__iter__, dataset.cardinality())
+        described = ImageDataset(dataset.prefetch(AUTOTUNE).as_numpy_iterator, dataset.cardinality())
         described.class_names, described.file_paths = names, files
         return described
 

@@ -6,6 +6,7 @@ import difflib
 import inspect
 import re
 import sys
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -128,6 +129,29 @@ def refuse(owner: object, given: Mapping[str, Any], keras_only: Mapping[str, tup
             raise TypeError(f"{kind}(): the argument {argument!r} of Keras is not here.")
 
 
+def old_argument(owner: object, given: dict[str, Any], argument: str, today: str, value: Any = None) -> Any:
+    """Take an argument of Keras 2 out of a constructor's ``given``; warn, and return what it was.
+
+    Keras 3 takes a few of them so, too.
+
+    Parameters
+    ----------
+    owner : object
+        What is being made.
+    given : dict
+        What the constructor's signature did not catch.
+    argument : str
+    today : str
+        What it is by now, to end a sentence with.
+    value : object
+        What to return if it is not there.
+    """
+    if given.get(argument) is not None:
+        kind = type(owner).__name__
+        warnings.warn(f"{kind}(): {argument!r} is an argument of Keras 2; today it is {today}.", stacklevel=3)
+    return given.pop(argument, value)
+
+
 def snake_case(name: str) -> str:
     """Turn a class's name into a layer's, as Keras does.
 
@@ -140,9 +164,14 @@ def snake_case(name: str) -> str:
 
 def unique_name(prefix: str) -> str:
     """Return "dense", then "dense_1", "dense_2", ..., as Keras names layers."""
-    count = _counts[prefix]
-    _counts[prefix] += 1
+    count = uid(prefix) - 1
     return f"{prefix}_{count}" if count else prefix
+
+
+def uid(prefix: str = "") -> int:
+    """Return 1, 2, 3, ...: how many names of this prefix there have been, with this one (``backend.get_uid``)."""
+    _counts[prefix] += 1
+    return _counts[prefix]
 
 
 def clear_names() -> None:

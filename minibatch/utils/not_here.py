@@ -28,7 +28,6 @@ NOT_HERE = NotHere(
         "legacy": "minibatch.utils itself",
         "model_to_dot": "plot_model, which needs no Graphviz",
         **each("pack_x_y_sample_weight unpack_x_y_sample_weight", _TUPLE),
-        "pad_sequences": "numpy.pad, sequence by sequence",
         "standardize_dtype": "numpy.dtype(dtype).name",
     },
     {

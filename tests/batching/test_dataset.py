@@ -240,3 +240,41 @@ def test_a_map_that_changes_shape() -> None:
 def test_bad_input(build: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         build(Dataset.range(4))
+
+
+def test_arrays_of_a_loop_know_numpy_and_those_of_functions_are_plain() -> None:
+    seen: list[type] = []
+
+    def double(x: Any, y: Any) -> Any:
+        seen.extend((type(x), type(y["label"])))
+        return 2 * x, y
+
+    x, y = np.arange(12.0).reshape(6, 2), {"label": np.arange(6)}
+    dataset = Dataset.from_tensor_slices((x, y)).map(double).cache().shuffle(3, seed=1).batch(4).prefetch(1).take(2)
+    images, labels = zip(*dataset, strict=True)
+    assert all(type(batch.numpy()) is np.ndarray for batch in images)
+    assert type(images[0][0].numpy()) is np.ndarray
+    assert sorted(np.concatenate([batch["label"].numpy() for batch in labels])) == list(range(6))
+    assert set(seen) == {np.ndarray, np.int64}
+    for plain_x, plain_y in dataset.as_numpy_iterator():
+        assert type(plain_x) is type(plain_y["label"]) is np.ndarray
+
+
+def test_one_dataset_after_another() -> None:
+    first, second = Dataset.range(3), Dataset.range(10, 12)
+    both = first.concatenate(second)
+    for _ in range(2):
+        assert list(both) == [0, 1, 2, 10, 11]
+    assert len(both) == 5
+    assert list(second.concatenate(first.repeat()).take(4)) == [10, 11, 0, 1]
+    begun: list[str] = []
+
+    def generate(name: str) -> Any:
+        begun.append(name)
+        return [1, 2]
+
+    parts = [Dataset.from_generator(generate, args=(name,)) for name in ("a", "b")]
+    assert next(iter(parts[0].concatenate(parts[1]))) == 1
+    assert begun == ["a"]  # the second is not begun before the first has ended
+    with pytest.raises(TypeError, match="concatenate takes a dataset; got list"):
+        first.concatenate([1, 2])  # type: ignore[arg-type]  # on purpose

@@ -44,6 +44,14 @@ def test_names_of_several_outputs_are_judged_by_their_end() -> None:
     assert monitor("val_a_acc")._is_improvement(2.0, 1.0)
 
 
+def test_the_operator_is_there_to_be_looked_at() -> None:
+    """As in Keras, where it is a function of Keras's own: of EarlyStopping, ModelCheckpoint and the like."""
+    assert EarlyStopping(monitor="error").monitor_op is None
+    assert EarlyStopping(monitor="error", mode="min").monitor_op is np.less
+    assert monitor("error", metric("error", "up")).monitor_op is np.greater
+    assert monitor("val_loss").monitor_op is np.less
+
+
 def test_what_a_metric_says_goes_before_its_name() -> None:
     assert monitor("in_accuracy", metric("in_accuracy", "down"))._is_improvement(1.0, 2.0)
 

@@ -103,6 +103,14 @@ def test_at_work_when_called_and_in_training_only() -> None:
     np.testing.assert_array_equal(model.predict(x, verbose=0), x)
 
 
+def test_a_single_image() -> None:
+    image = np.arange(4.0).reshape(1, 4, 1)
+    layer = mb.layers.RandomTranslation(0, (0.25, 0.25), "nearest")
+    assert layer(image).tolist() == [[[0], [0], [1], [2]]]
+    assert layer(image.tolist()).tolist() == layer(image).tolist()
+    assert layer(mb.Input((1, 4, 1))).shape == (None, 1, 4, 1)
+
+
 @pytest.mark.parametrize("factor", [1.5, (-2, 0), "0.1", (0.1,), (0.1, 0.2, 0.3), None, True])
 def test_factors_are_parts(factor: Any) -> None:
     with pytest.raises(ValueError, match="RandomTranslation: height_factor must be a number from -1 to 1"):
@@ -117,6 +125,8 @@ def test_what_is_refused() -> None:
     with pytest.raises(ValueError, match="RandomTranslation: unknown interpolation 'cubic'"):
         mb.layers.RandomTranslation(0, 0, interpolation="cubic")
     with pytest.raises(ValueError, match=r"expected samples of shape \(H, W, C\); got \(4, 4\)"):
-        mb.layers.RandomFlip()(np.zeros((2, 4, 4)))
+        mb.layers.RandomFlip()(mb.Input((4, 4)))
+    with pytest.raises(ValueError, match=r"expected samples of shape \(H, W, C\); got \(4,\)"):
+        mb.layers.RandomFlip()(np.zeros((4, 4)))
     with pytest.raises(TypeError, match="the argument 'bounding_box_format' of Keras is not here"):
         mb.layers.RandomFlip(bounding_box_format="xyxy")

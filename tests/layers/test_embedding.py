@@ -69,7 +69,15 @@ def test_sizes_are_positive_integers(sizes: tuple[Any, Any]) -> None:
         mb.layers.Embedding(*sizes)
 
 
-@pytest.mark.parametrize("arguments", [{"mask_zero": True}, {"weights": [np.ones((2, 2))]}, {"input_length": 3}])
+@pytest.mark.parametrize("arguments", [{"mask_zero": True}, {"weights": [np.ones((2, 2))]}])
 def test_what_keras_has_besides(arguments: dict[str, Any]) -> None:
     with pytest.raises(TypeError, match=r"Embedding\(\): the argument '.*' of Keras is not here"):
         mb.layers.Embedding(2, 2, **arguments)
+
+
+def test_the_length_that_keras_2_wanted_has_no_effect() -> None:
+    with pytest.warns(UserWarning, match="'input_length' is an argument of Keras 2; today it is left") as caught:
+        layer = mb.layers.Embedding(3, 2, input_length=5, name="words")
+    assert caught[0].filename == __file__
+    assert layer.get_config() == mb.layers.Embedding(3, 2, input_length=None, name="words").get_config()
+    assert layer(np.zeros((1, 4))).shape == (1, 4, 2)

@@ -78,6 +78,26 @@ def test_what_adapt_takes() -> None:
     assert model.layers[0].mean.tolist() == [[6, 7]]
 
 
+def test_in_a_model_the_shape_is_that_of_the_model() -> None:
+    numbers = np.arange(8.0)
+    layer = mb.layers.Normalization(axis=None, input_shape=[1])
+    layer.adapt(numbers)
+    assert layer(numbers).shape == (8,)
+    model = mb.Sequential([layer, mb.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    model.fit(numbers, numbers, verbose=0)
+    before = model.predict(numbers, verbose=0)
+    layer.adapt(numbers)
+    assert layer(np.zeros((2, 3, 4))).shape == (2, 3, 4)
+    assert (layer.input_shape, layer.output_shape, layer.mean.shape) == ((1,), (1,), (1, 1))
+    np.testing.assert_array_equal(model.predict(numbers, verbose=0), before)
+    layer = mb.layers.Normalization(axis=1)
+    layer.adapt(np.ones((4, 2, 5)))
+    assert layer(np.ones((4, 2))).shape == (4, 2)
+    with pytest.raises(ValueError, match=r"was built for samples of shape \(2,\); got \(3,\)"):
+        layer(np.ones((4, 3)))
+
+
 def test_data_that_never_change_are_only_moved() -> None:
     layer = mb.layers.Normalization()
     layer.adapt(np.full((5, 1), 3.0))

@@ -93,5 +93,9 @@ def test_prelu_cannot_share_an_axis_that_samples_have_not(axes: Any) -> None:
 
 
 def test_the_name_that_keras_2_had_for_the_slope() -> None:
-    with pytest.raises(TypeError, match=r"LeakyReLU\(\) has no argument 'alpha'.*negative_slope"):
-        mb.layers.LeakyReLU(alpha=0.1)
+    with pytest.warns(UserWarning, match=r"LeakyReLU\(\): 'alpha' is .* of Keras 2; today it is negative_slope\."):
+        layer = mb.layers.LeakyReLU(alpha=0.25)
+    assert layer.negative_slope == 0.25
+    np.testing.assert_array_equal(layer([[-4.0, 2.0]]), [[-1, 2]])
+    with pytest.raises(ValueError, match=r"negative_slope must be a number, 0 or above; got None"):
+        mb.layers.LeakyReLU(alpha=None)

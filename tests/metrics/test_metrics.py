@@ -139,9 +139,9 @@ def test_what_get_takes_can_be_written() -> None:
     for name, function in metrics._FUNCTIONS.items():
         written = metrics.serialize(function)
         assert (written["class_name"], written["config"]) == ("function", name)
-        assert metrics.deserialize(written).fn is function
-    for given in ("mse", metrics.MeanSquaredError, metrics.MeanSquaredError()):
-        assert metrics.serialize(given)["class_name"] == "MeanSquaredError"
+        assert metrics.deserialize(written) is function
+    for named in ("mse", metrics.MeanSquaredError, metrics.MeanSquaredError()):
+        assert metrics.serialize(named)["class_name"] == "MeanSquaredError"
     with pytest.raises(TypeError, match="written by its name, and this one has none: <MeanSquaredError"):
         metrics.serialize(mb.losses.MeanSquaredError())
 

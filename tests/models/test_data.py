@@ -89,6 +89,24 @@ def test_frames_and_series() -> None:
     assert found == compiled().fit(X, Y, validation_split=0.3, verbose=0).history
 
 
+def test_a_frame_of_numbers_and_truth_values() -> None:
+    """What pandas.get_dummies makes: as an array of its own it would hold objects."""
+    on = X[:, 1] > 0
+    mixed, plain = pd.DataFrame({0: X[:, 0], 1: on, 2: X[:, 2], 3: np.arange(len(X))}), X.astype(np.float64)
+    plain[:, 1], plain[:, 3] = on, np.arange(len(X))
+    assert mixed.to_numpy().dtype == object
+    for call in (
+        lambda m, x: m.fit(x, Y, validation_split=0.3, verbose=0).history,
+        lambda m, x: m.fit(mb.Batches(x, Y, batch_size=4, seed=1), verbose=0).history,
+        lambda m, x: m.evaluate(x, Y, verbose=0),
+        lambda m, x: m.predict(x, verbose=0),
+    ):
+        np.testing.assert_equal(call(compiled(), mixed), call(compiled(), plain))
+    for column in (["a"] * len(X), pd.array(on, dtype="boolean")):
+        with pytest.raises(ValueError, match="x must be an array of numbers; got dtype object"):
+            compiled().predict(mixed.assign(**{"4": column}).drop(columns=3), verbose=0)
+
+
 def test_what_lies_on_disk_stays_there(tmp_path: Any) -> None:
     import h5py
 

@@ -71,7 +71,10 @@ def test_a_metric_that_is_a_function_is_written_by_its_name(tmp_path: Path) -> N
     custom = {"off_by": off_by, "<lambda>": nameless[1]}
     again = mb.saving.load_model(path, custom)
     assert again.evaluate(X, Y, verbose=0, return_dict=True) == model.evaluate(X, Y, verbose=0, return_dict=True)
+    before = json.loads(members(path)["config.json"])["compile_config"]
     again.save(path)
+    after = json.loads(members(path)["config.json"])["compile_config"]
+    assert [after[key] == before[key] for key in ("metrics", "weighted_metrics")] == [True, True]
     assert mb.saving.load_model(path, custom).evaluate(X, Y, verbose=0) == again.evaluate(X, Y, verbose=0)
     assert not mb.saving.load_model(path, compile=False).compiled
 

@@ -1,11 +1,20 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 import minibatch as mb
 
 L = mb.layers
+
+
+def lines_of(model: mb.Model, **arguments: Any) -> list[str]:
+    texts: list[str] = []
+    model.summary(print_fn=texts.append, **arguments)
+    assert len(texts) == 1
+    return texts[0].removesuffix("\n").split("\n")
 
 
 def test_the_table(capsys: pytest.CaptureFixture[str]) -> None:
@@ -30,8 +39,7 @@ def test_the_optimizer_s_share_once_it_has_one() -> None:
     model = mb.Sequential([mb.Input((4,)), L.Dense(2)])
     model.compile("adam", "mse")
     model.fit(np.zeros((2, 4)), np.zeros((2, 2)), verbose=0)
-    lines: list[str] = []
-    model.summary(print_fn=lines.append)
+    lines = lines_of(model)
     assert lines[-4:] == [
         " Total params: 32 (132.00 B)",
         " Trainable params: 10 (40.00 B)",
@@ -41,14 +49,25 @@ def test_the_optimizer_s_share_once_it_has_one() -> None:
 
 
 def test_long_names_widen_the_table() -> None:
-    lines: list[str] = []
-    mb.Sequential([mb.Input((4,)), L.Dense(2, name="a" * 60)]).summary(print_fn=lines.append)
+    lines = lines_of(mb.Sequential([mb.Input((4,)), L.Dense(2, name="a" * 60)]))
     assert len({len(line) for line in lines[1:6]}) == 1
     assert "a" * 60 + " (Dense)" in lines[4]
 
 
+def test_which_layers_move_and_how_wide() -> None:
+    model = mb.Sequential([mb.Input((4,)), L.Dense(2), L.Flatten(), L.Dense(1, trainable=False)])
+    lines = lines_of(model, line_length=100, show_trainable=True, expand_nested=True)
+    assert {len(line) for line in lines[1:10]} == {100}
+    assert [line.split()[-2] for line in lines[2:9:2]] == ["Trainable", "Y", "-", "N"]
+    assert {len(line) for line in lines_of(model, line_length=60)[1:10]} == {60}
+    for argument in ("positions", "layer_range"):
+        with pytest.raises(TypeError, match=rf"summary\(\): the argument '{argument}' of Keras is not here"):
+            model.summary(**{argument: [1]})
+    with pytest.raises(TypeError, match=r"summary\(\) has no argument 'line_lenght'.*'line_length'"):
+        model.summary(line_lenght=3)
+
+
 @pytest.mark.usefixtures("float64")
 def test_float64_takes_twice_the_room() -> None:
-    lines: list[str] = []
-    mb.Sequential([mb.Input((64,)), L.Dense(32)]).summary(print_fn=lines.append)
+    lines = lines_of(mb.Sequential([mb.Input((64,)), L.Dense(32)]))
     assert " Total params: 2,080 (16.25 KB)" in lines

@@ -58,3 +58,17 @@ def test_outside_training_both_are_the_identity(rng: np.random.Generator) -> Non
     x = rng.normal(size=(2, 3, 4, 1))
     same_layer(*(lib.layers.RandomFlip() for lib in (keras, mb)), x)
     same_layer(*(lib.layers.RandomTranslation(0.5, 0.5) for lib in (keras, mb)), x)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_single_image(training: bool, rng: np.random.Generator) -> None:
+    image = rng.normal(size=(4, 3, 2)).astype("float32")
+    found = []
+    for lib in (keras, mb):
+        moved = np.asarray(lib.layers.RandomTranslation((0.5, 0.5), 0.0)(image, training=training))
+        flip = lib.layers.RandomFlip("horizontal", seed=1)
+        found.append((moved, {np.asarray(flip(image, training=training)).tobytes() for _ in range(30)}))
+    assert found[1][0].shape == image.shape
+    close("RandomTranslation y", found[1][0], found[0][0])
+    assert found[1][1] == found[0][1]
+    assert len(found[1][1]) == 1 + training

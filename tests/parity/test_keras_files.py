@@ -115,14 +115,14 @@ def off_by(y_true: Any, y_pred: Any) -> Any:
 @pytest.mark.parametrize("writer", [0, 1], ids=["keras to here", "here to keras"])
 def test_metrics_that_are_functions(writer: int, tmp_path: Path) -> None:
     """The libraries' own by their names alone, somebody's own by custom_objects."""
-    path = tmp_path / "m.keras"
+    path, targets = tmp_path / "m.keras", np.float32(Y % 2)[:, None]
     entries: list[Any] = []
     for lib in BOTH:
         L, m = lib.layers, lib.metrics
         model = lib.Sequential([lib.Input((6,)), L.Dense(1, "sigmoid", kernel_initializer="ones")])
         functions = {"metrics": [off_by, m.binary_accuracy], "weighted_metrics": [m.mean_squared_error, "mae"]}
         model.compile("sgd", "mse", **functions)
-        model.fit(VECTORS, Y % 2, verbose=0, batch_size=N)
+        model.fit(VECTORS, targets, verbose=0, batch_size=N)
         model.save(path.with_stem(lib.__name__))
         with zipfile.ZipFile(path.with_stem(lib.__name__)) as archive:
             written = json.loads(archive.read("config.json"))["compile_config"]
@@ -132,7 +132,7 @@ def test_metrics_that_are_functions(writer: int, tmp_path: Path) -> None:
         lib.saving.load_model(path.with_stem(BOTH[writer].__name__), custom_objects={"off_by": off_by})
         for lib in BOTH
     ]
-    theirs, mine = (m.evaluate(VECTORS, Y % 2, batch_size=N, verbose=0, return_dict=True) for m in read)
+    theirs, mine = (m.evaluate(VECTORS, targets, batch_size=N, verbose=0, return_dict=True) for m in read)
     assert mine == pytest.approx(theirs, rel=1e-5)
     assert sorted(mine) == ["binary_accuracy", "loss", "mae", "mean_squared_error", "off_by"]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from parity.keras_reference import keras, tf
+from parity.keras_reference import BOTH, keras, tf
 
 import minibatch as mb
 
@@ -157,3 +157,22 @@ def test_mean_squared_error_of_a_column_and_a_row(rng: np.random.Generator) -> N
     model.compile("sgd", "mse")
     theirs = keras.losses.MeanSquaredError()(y, y_pred)
     assert mb.losses.MeanSquaredError()(y, y_pred) == pytest.approx(float(theirs), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "kept"),
+    [
+        ("Embedding", {"input_dim": 4, "output_dim": 2, "input_length": 3}, {"input_dim": 4, "output_dim": 2}),
+        ("LeakyReLU", {"alpha": 0.25}, {"negative_slope": 0.25}),
+        ("InputLayer", {"input_shape": (4,)}, {"batch_shape": (None, 4)}),
+    ],
+)
+def test_arguments_of_keras_2_that_keras_3_warns_of(
+    kind: str, arguments: dict[str, Any], kept: dict[str, Any]
+) -> None:
+    for lib in BOTH:
+        with pytest.warns(UserWarning, match=rf"{[*arguments][-1]}"):
+            layer = getattr(lib.layers, kind)(**arguments)
+        config = layer.get_config()
+        assert {name: tuple(v) if isinstance(v := config[name], list) else v for name in kept} == kept
+        assert config.keys() & arguments.keys() <= kept.keys()

@@ -41,6 +41,16 @@ def test_a_name_that_is_not_here_says_so(row: Row) -> None:
             exec(f"from minibatch.{row.room} import {row.name}")
 
 
+MODULES = [row for row in NOT_HERE if inspect.ismodule(getattr(room_of(keras, row.room), row.name))]
+
+
+@pytest.mark.parametrize("row", MODULES, ids=label)
+def test_a_module_that_is_not_here_says_so(row: Row) -> None:
+    for statement in (f"import minibatch.{label(row)} as m", f"from minibatch.{label(row)}.inner import name"):
+        with pytest.raises(ModuleNotFoundError, match=SAYS_SO):
+            exec(statement)
+
+
 def as_strings() -> list[Any]:
     """Return the names that Keras's ``get`` takes as strings and that are not here."""
     found = []
@@ -100,6 +110,8 @@ def test_no_room_names_as_missing_what_it_has() -> None:
         ("import minibatch as mb; mb.np_utils", "utils.to_categorical"),
         ("from minibatch import np_utils", "utils.to_categorical"),
         ("from minibatch.utils import np_utils", "utils"),
+        ("from minibatch.utils.np_utils import to_categorical", "utils.to_categorical"),
+        ("from minibatch.layers.core import Dense", "from minibatch.layers import"),
         ("from minibatch import objectives", "minibatch.losses"),
         ("from minibatch.layers import convolutional", "from minibatch.layers import"),
         ("import minibatch as mb; mb.layers.CuDNNLSTM(3)", "SimpleRNN"),

@@ -60,3 +60,24 @@ def test_given_statistics(axis: Any, mean: Any, variance: Any, rng: np.random.Ge
     layers = [lib.layers.Normalization(axis, mean=mean, variance=variance) for lib in (keras, mb)]
     same_config(*layers)
     same_layer(*layers, rng.normal(3, 2, (5, 2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("axis", "adapted", "called"),
+    [(None, (), (1,)), (None, (), (3, 2)), (None, (2,), (5,)), (-1, (2,), (7, 2))],
+    ids=str,
+)
+def test_adapted_to_samples_of_another_shape(
+    axis: Any, adapted: tuple[int, ...], called: tuple[int, ...], rng: np.random.Generator
+) -> None:
+    """Of the tutorial on Auto MPG: N numbers are adapted to, and a model takes (N, 1)."""
+    data, x = rng.normal(3, 2, (20, *adapted)).astype("float32"), rng.normal(size=(4, *called)).astype("float32")
+    found = []
+    for lib in (keras, mb):
+        layer = lib.layers.Normalization(axis=axis)
+        layer.adapt(data)
+        symbol = lib.Input(called)
+        model = lib.Model(symbol, layer(symbol))
+        assert model.output_shape == (None, *called)
+        found.append(model.predict(x, verbose=0))
+    close("Normalization y", found[1], found[0])

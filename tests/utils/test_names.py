@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import importlib
+from importlib.util import find_spec
+
 import pytest
 
 from minibatch.utils.names import find, near_misses, snake_case, unique_name
@@ -31,3 +34,15 @@ def test_near_misses() -> None:
     assert find("thing", "a", {"a": 1}) == 1
     with pytest.raises(ValueError, match=r"Unknown thing 'b'\. Known: a\."):
         find("thing", "b", {"a": 1})
+
+
+def test_a_module_that_keras_has_is_explained_and_another_is_not() -> None:
+    with pytest.raises(ModuleNotFoundError, match=r"Keras has 'constraints'.*minibatch\.regularizers") as caught:
+        importlib.import_module("minibatch.constraints")
+    assert caught.value.name == "minibatch.constraints"
+    with pytest.raises(ModuleNotFoundError, match=r"'mnist' in keras\.datasets.* digits"):
+        importlib.import_module("minibatch.datasets.mnist")
+    for name in ("minibatch.nonsense", "minibatch.layers.nonsense"):
+        assert find_spec(name) is None
+        with pytest.raises(ModuleNotFoundError, match=rf"^No module named '{name}'$"):
+            importlib.import_module(name)

@@ -1,0 +1,106 @@
+"""What a call by hand returns: the numbers and arrays of NumPy and Python, which also answer to Keras's ``numpy``.
+
+A model, a layer, a loss or a metric that a script calls gives such a result, and a loop over a ``Dataset`` gets
+such arrays. What fit, evaluate and predict return is plain, here as in Keras; and nothing inside the library
+computes with these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+
+import numpy as np
+
+from minibatch import config
+from minibatch.typing import Array
+
+R = TypeVar("R")
+
+
+class Number(float):
+    """A float that knows ``numpy``.
+
+    Examples
+    --------
+    >>> import minibatch as mb
+    >>> loss = mb.losses.MeanSquaredError()([[0.0]], [[2.0]])
+    >>> loss, loss.numpy().dtype
+    (4.0, dtype('float32'))
+    """
+
+    def numpy(self) -> Any:
+        """Return the number as NumPy's, of the library's float type, as Keras does."""
+        return np.dtype(config.floatx()).type(self)
+
+    def __reduce__(self) -> tuple[type[float], tuple[float]]:
+        return float, (float(self),)
+
+
+class Count(int):
+    """An int that knows ``numpy``."""
+
+    def numpy(self) -> np.int64:
+        """Return the number as NumPy's."""
+        return np.int64(self)
+
+    def __reduce__(self) -> tuple[type[int], tuple[int]]:
+        return int, (int(self),)
+
+
+class Result(np.ndarray):
+    """An array that knows ``numpy``, and is NumPy's own in every other way: in print, in a file, in a sum.
+
+    Examples
+    --------
+    >>> import minibatch as mb
+    >>> y = mb.layers.Rescaling(2.0)([[1.0, 2.0]])
+    >>> y, y[0].numpy(), y.sum()
+    (array([[2., 4.]], dtype=float32), array([2., 4.], dtype=float32), np.float32(6.0))
+    """
+
+    def numpy(self) -> Array:
+        """Return the array as NumPy's own."""
+        return self.view(np.ndarray)
+
+    def __array_wrap__(self, array: Array, context: Any = None, return_scalar: bool = False) -> Any:
+        # A number that comes of a computation is one, as of any array; NumPy leaves other classes an array of it.
+        return array.view(Result) if array.ndim else array[()]
+
+    def __repr__(self) -> str:
+        return repr(self.numpy())
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return self.numpy().__reduce_ex__(protocol)
+
+
+def result(value: R) -> R:
+    """Return a value as a caller by hand is to have it; what is no float and no array, as it is."""
+    found: Any = value
+    if isinstance(value, np.ndarray):
+        found = value if hasattr(value, "numpy") else value.view(Result)
+    elif isinstance(value, float | np.floating):
+        found = Number(value)
+    return found  # type: ignore[no-any-return]  # a float for a float, an array for an array
+
+
+def plain(value: R) -> R:
+    """Return a value for the library to compute with: of a ``Result`` its array; anything else as it is."""
+    return value.numpy() if isinstance(value, Result) else value  # type: ignore[return-value]  # an array for one
+
+
+def by_hand(method: Callable[..., R]) -> Callable[..., R]:
+    """Decorator of a method that scripts call: it returns a ``result``."""
+
+    @wraps(method)
+    def called(*args: Any, **kwargs: Any) -> R:
+        return result(method(*args, **kwargs))
+
+    called.is_by_hand = True  # type: ignore[attr-defined]  # see is_by_hand
+    return called
+
+
+def is_by_hand(method: Callable[..., Any]) -> bool:
+    """Return whether a method was decorated so."""
+    return hasattr(method, "is_by_hand")
