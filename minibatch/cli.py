@@ -121,9 +121,11 @@ def _add_study(commands: Any) -> None:
 
 
 def _study(arguments: argparse.Namespace) -> int:
+    from matplotlib.figure import Figure
     from tqdm import tqdm
 
     from minibatch.demo.experiment import build_network, digit_vectors
+    from minibatch.plots.style import house_style
     from minibatch.study import batch_size_study
 
     out: Path = arguments.out
@@ -147,9 +149,12 @@ def _study(arguments: argparse.Namespace) -> int:
             print(f"minibatch study: {error}", file=sys.stderr)
             return 2
     say(found.table())
-    figure = out / "study.png"
-    found.plot().figure.savefig(figure, dpi=130)  # type: ignore[union-attr]  # it is a whole figure's
-    say(f"\nWritten:\n  {figure}\n  {out / 'runs.json'}")
+    # A figure made without pyplot needs no display, and no backend is chosen for the caller's process.
+    figure, path = Figure(figsize=(7, 4.6), layout="constrained"), out / "study.png"
+    with house_style():
+        found.plot(ax=figure.subplots())
+    figure.savefig(path, dpi=160)
+    say(f"\nWritten:\n  {path}\n  {out / 'runs.json'}")
     return 0
 
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from matplotlib import pyplot as plt
 
 from minibatch.cli import main
 
@@ -46,6 +47,7 @@ def test_study_and_then_with_more_seeds(tmp_path, capsys):
     assert "Best val accuracy on average: batch size 64" in first.out
     assert first.err == ""
     assert (out / "study.png").read_bytes().startswith(b"\x89PNG")
+    assert not plt.get_fignums()
     runs = json.loads((out / "runs.json").read_text())["runs"]
     assert main([*arguments, "--seeds", "3", "--metric", "loss"]) == 0
     assert "3 seeds (0, 1, 2): loss at the end, smaller is better" in capsys.readouterr().out
