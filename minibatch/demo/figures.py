@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from minibatch import plots
 from minibatch.demo import line
 from minibatch.demo.experiment import Experiment
+from minibatch.plots.style import house_style
 from minibatch.study import Run
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ def draw_figures(experiment: Experiment, directory: Path) -> list[Path]:
     drawn = []
     for name, draw in _FIGURES.items():
         figure = Figure(layout="constrained")
-        draw(experiment, figure)
+        with house_style():
+            draw(experiment, figure)
         path = directory / f"{name}.png"
         figure.savefig(path, dpi=DPI)
         drawn.append(path)
