@@ -111,9 +111,8 @@ class Learner(Network):
 
     @property
     def loss(self) -> Any:
-        """The compiled loss; a list for several outputs."""
-        losses = [head.loss for head in self.objective.heads]
-        return losses[0] if len(losses) == 1 else losses
+        """The loss as ``compile`` was given it; None before that."""
+        return self.compile_arguments["loss"] if self.compiled else None
 
     @property
     def metrics_names(self) -> list[str]:

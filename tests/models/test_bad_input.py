@@ -179,7 +179,6 @@ def test_before_compile() -> None:
         lambda: model.fit(X, Y),
         lambda: model.evaluate(X, Y),
         lambda: model.loss_and_gradient(X, Y),
-        lambda: model.loss,
     ):
         with pytest.raises(ValueError, match=r"You must call compile\(optimizer, loss\) first"):
             call()

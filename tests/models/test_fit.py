@@ -201,6 +201,14 @@ def test_evaluate_and_predict_take_any_numbers() -> None:
         model.evaluate(x, [0, 0], verbose=0)
 
 
+@pytest.mark.parametrize("loss", ["mse", mb.losses.Huber(), {"dense": "mae"}])
+def test_the_models_loss_is_what_compile_was_given(loss: Any) -> None:
+    model = mb.Sequential([mb.Input((1,)), mb.layers.Dense(1, name="dense")])
+    assert model.loss is None
+    model.compile("sgd", loss)
+    assert model.loss is loss
+
+
 def test_compiling_again_keeps_the_weights_and_starts_the_metrics_afresh() -> None:
     model = constant(0.1)
     x, y = np.ones((4, 1)), np.zeros(4)
