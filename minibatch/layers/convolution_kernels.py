@@ -54,7 +54,7 @@ def _plain_products(positions: int, vectors: int) -> Any:
 
         With ``more`` it is added to what is there, in place of the bias; with ``stream`` it goes past the cache.
         """
-        columns = slice(f, f + vectors * (VECTOR // x.itemsize))
+        columns = slice(f, min(f + vectors * (VECTOR // x.itemsize), W.shape[1]))
         for t in range(positions):
             total = z[m + t, columns] if more else bias[columns]
             for offset, W_run in zip(offsets, np.split(W[:, columns], range(run, len(W), run)), strict=True):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from minibatch import memory, parallel
@@ -34,6 +34,8 @@ def blas(monkeypatch: pytest.MonkeyPatch) -> None:
     cut=st.booleans(),
     deep=st.booleans(),
 )
+# One sample beyond a slab: fewer columns than the bias has.
+@example(N=65, I=2, O=2, turned="b", given_out=False, wide=False, cut=False, deep=False)
 def test_a_product_in_tiles_is_numpys(
     N: int,
     I: int,  # noqa: E741  # the maths' letters
