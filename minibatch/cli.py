@@ -145,15 +145,15 @@ def _study(arguments: argparse.Namespace) -> int:
                 batch_sizes=arguments.batch_sizes, seeds=arguments.seeds, epochs=arguments.epochs,
                 learning_rates=arguments.learning_rates, metric=arguments.metric, runs_file=out / "runs.json",
             )  # fmt: skip
-        except ValueError as error:
+            # A figure made without pyplot needs no display, and no backend is chosen for the caller's process.
+            figure, path = Figure(figsize=(7, 4.6), layout="constrained"), out / "study.png"
+            with house_style():
+                found.plot(ax=figure.subplots())
+            figure.savefig(path, dpi=160)
+        except (ValueError, OSError) as error:
             print(f"minibatch study: {error}", file=sys.stderr)
             return 2
     say(found.table())
-    # A figure made without pyplot needs no display, and no backend is chosen for the caller's process.
-    figure, path = Figure(figsize=(7, 4.6), layout="constrained"), out / "study.png"
-    with house_style():
-        found.plot(ax=figure.subplots())
-    figure.savefig(path, dpi=160)
     say(f"\nWritten:\n  {path}\n  {out / 'runs.json'}")
     return 0
 

@@ -30,9 +30,16 @@ class Number(float):
     (4.0, dtype('float32'))
     """
 
+    dtype = property(lambda self: np.dtype(config.floatx()), doc="The library's float type.")
+    shape = property(lambda self: (), doc="That of a number.")
+
     def numpy(self) -> Any:
         """Return the number as NumPy's, of the library's float type, as Keras does."""
-        return np.dtype(config.floatx()).type(self)
+        return self.dtype.type(self)
+
+    def item(self) -> float:
+        """Return the number as Python's."""
+        return float(self)
 
     def __reduce__(self) -> tuple[type[float], tuple[float]]:
         return float, (float(self),)
@@ -66,6 +73,8 @@ class Result(np.ndarray):
 
     def __array_wrap__(self, array: Array, context: Any = None, return_scalar: bool = False) -> Any:
         # A number that comes of a computation is one, as of any array; NumPy leaves other classes an array of it.
+        if array is self:  # written in place
+            return self
         return array.view(Result) if array.ndim else array[()]
 
     def __repr__(self) -> str:
@@ -78,8 +87,8 @@ class Result(np.ndarray):
 def result(value: R) -> R:
     """Return a value as a caller by hand is to have it; what is no float and no array, as it is."""
     found: Any = value
-    if isinstance(value, np.ndarray):
-        found = value if hasattr(value, "numpy") else value.view(Result)
+    if type(value) is np.ndarray:  # others, such as masked arrays, are more than their numbers
+        found = found.view(Result)
     elif isinstance(value, float | np.floating):
         found = Number(value)
     return found  # type: ignore[no-any-return]  # a float for a float, an array for an array
@@ -97,10 +106,11 @@ def by_hand(method: Callable[..., R]) -> Callable[..., R]:
     def called(*args: Any, **kwargs: Any) -> R:
         return result(method(*args, **kwargs))
 
-    called.is_by_hand = True  # type: ignore[attr-defined]  # see is_by_hand
+    called.is_by_hand = called  # type: ignore[attr-defined]  # itself: what others wrap around it is not it
     return called
 
 
 def is_by_hand(method: Callable[..., Any]) -> bool:
     """Return whether a method was decorated so."""
-    return hasattr(method, "is_by_hand")
+    method = getattr(method, "__func__", method)
+    return getattr(method, "is_by_hand", None) is method

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
 import pickle
 from collections.abc import Callable
@@ -155,7 +156,7 @@ def test_metrics_of_ones_own_know_numpy(kind: type[mb.metrics.Metric], expected:
     metric = kind()
     given = ([0.0], [3.0]) if kind is Last else ([1.0, 3.0],)
     assert metric(*given).numpy() == expected == metric.result().numpy()
-    assert metric._result_as_written() == expected
+    assert metric.result() == expected
 
 
 def test_what_a_model_returns_of_many_steps_is_plain() -> None:
@@ -230,3 +231,38 @@ def test_nothing_inside_computes_with_results(
     model.fit(x, y, epochs=2, batch_size=4, validation_split=0.3, verbose=0)
     model.fit(mb.data.Dataset.from_tensor_slices((x, y)).map(lambda a, b: (a, b)).batch(2), verbose=0)
     model.predict(x, verbose=0)
+
+
+class Wrapped(mb.metrics.MeanAbsoluteError):
+    @functools.wraps(mb.metrics.MeanAbsoluteError.result)
+    def result(self) -> Any:
+        return 1000 + super().result()
+
+
+def test_a_result_that_others_wrap_is_what_counts() -> None:
+    metric = Wrapped(name="far")
+    model = mb.Sequential([mb.Input((1,)), mb.layers.Dense(1, kernel_initializer="zeros")])
+    model.compile("sgd", "mse", metrics=[metric])
+    assert model.evaluate([[1.0]], [[2.0]], verbose=0) == [4.0, 1002.0]
+    metric.result = lambda: 5.0  # type: ignore[method-assign]  # of this one alone
+    assert model.evaluate([[1.0]], [[2.0]], verbose=0) == [4.0, 5.0]
+
+
+def test_a_number_is_asked_for_its_type_as_numpys_are() -> None:
+    loss = mb.losses.MeanSquaredError()([[0.0]], [[2.0]])
+    assert (loss.dtype, loss.shape, loss.item()) == (np.float32, (), 4.0)
+    assert type(loss.item()) is float
+
+
+def test_what_is_more_than_an_array_stays_it() -> None:
+    masked = np.ma.masked_array([1.0, 2.0], [False, True])
+    assert result(masked) is masked
+
+
+def test_in_place_is_in_place() -> None:
+    y = mb.layers.Rescaling(2.0)(np.ones((1, 2), np.float32))
+    same = y
+    same += 1
+    assert same is y
+    assert np.add(y, 1, out=y) is y
+    np.testing.assert_array_equal(y, [[4.0, 4.0]])

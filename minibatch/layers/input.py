@@ -13,6 +13,8 @@ from minibatch.typing import Array, Shape
 from minibatch.utils.names import old_argument
 
 #: Arguments of Keras's that ask for nothing with these values.
+#: The names of whole-number types.
+WHOLE = r"u?int(8|16|32|64)"
 _KERAS_ONLY = ("batch_size", "sparse", "ragged", "batch_shape", "tensor", "optional")
 
 
@@ -110,7 +112,11 @@ class InputLayer(Layer):
             raise ValueError(
                 f"the input {config.get('name')!r} has shape {shape}; all but the batch axis must be known."
             )
-        return cls([int(extent) for extent in shape[1:]], dtype=config.get("dtype"), name=config.get("name"))
+        # Of other types, as in Keras's files ("bool", "float16"), the numbers are taken as any are.
+        dtype = config.get("dtype")
+        whole = isinstance(dtype, str) and re.fullmatch(WHOLE, dtype)
+        extents = [int(extent) for extent in shape[1:]]
+        return cls(extents, dtype=dtype if whole else None, name=config.get("name"))
 
 
 def _whole(dtype: Any) -> np.dtype[Any] | None:
@@ -118,7 +124,7 @@ def _whole(dtype: Any) -> np.dtype[Any] | None:
     name = getattr(dtype, "name", None) or getattr(dtype, "__name__", dtype)
     if name in (None, "float32", "float64"):
         return None
-    if isinstance(name, str) and re.fullmatch(r"u?int(8|16|32|64)", name):
+    if isinstance(name, str) and re.fullmatch(WHOLE, name):
         return np.dtype(name)
     raise ValueError(
         f"Input: dtype must be one of whole numbers, such as 'int32', or 'float32' or 'float64'; got {dtype!r}."

@@ -67,7 +67,6 @@ class Metric(Configurable, metaclass=_Begun):
         """Let ``result`` give what also knows ``numpy``, whoever wrote it."""
         super().__init_subclass__(**kwargs)
         if not is_by_hand(cls.result):
-            cls._result_as_written = cls.result  # type: ignore[method-assign]  # for the logs of every batch
             cls.result = by_hand(cls.result)  # type: ignore[method-assign]  # what it returns is the same, and more
 
     def __init__(self, dtype: str | None = None, name: str | None = None) -> None:
@@ -151,10 +150,6 @@ class Metric(Configurable, metaclass=_Begun):
     def result(self) -> Any:
         """Return the number so far; an array where there are several (one for each threshold or class)."""
         raise TypeError(f"{type(self).__name__} must define result().")
-
-    def _result_as_written(self) -> Any:
-        """Return what ``result`` does, for the library to go on with."""
-        return self.result()
 
     def reset_state(self) -> None:
         """Forget all batches: by default, set the variables to 0, and reset the metrics inside this one."""

@@ -230,6 +230,10 @@ class Intake:
         """Return the weights of each output: its own, or those of all."""
         names = self.model.graph.output_names
         if isinstance(sample_weight, Mapping):
+            if unknown := [name for name in sample_weight if name not in names]:
+                raise ValueError(
+                    f"sample_weight must be for the outputs {', '.join(map(repr, names))}; got {unknown[0]!r}."
+                )
             return [sample_weight.get(name) for name in names]
         if len(names) > 1 and isinstance(sample_weight, list | tuple):
             return data.entries("sample_weight", sample_weight, names)

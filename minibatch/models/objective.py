@@ -226,9 +226,9 @@ class Objective:
 
     def results(self) -> dict[str, Any]:
         """Return the running numbers by name."""
-        results: dict[str, Any] = {"loss": self.mean_loss._result_as_written()}
-        results |= {f"{head.name}_loss": head.mean_loss._result_as_written() for head in self._tracked}
-        return results | {key: _plain(metric._result_as_written()) for key, metric in self.keyed_metrics.items()}
+        results: dict[str, Any] = {"loss": _plain(self.mean_loss.result())}
+        results |= {f"{head.name}_loss": _plain(head.mean_loss.result()) for head in self._tracked}
+        return results | {key: _plain(metric.result()) for key, metric in self.keyed_metrics.items()}
 
     def values(self) -> list[Any]:
         """Return the running numbers in Keras's order of ``evaluate``.

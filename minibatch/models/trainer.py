@@ -156,12 +156,13 @@ class Trainer(Learner):
         return history
 
     def _train_epoch(self, feed: Feed, epoch: int, calls: CallbackList, start: int = 0) -> None:
-        watchers = [*self.watchers]
+        before = [*self.watchers]
         try:
             with one_blas_thread():
                 self._trained(feed, epoch, calls, start)
-        finally:
-            self.watchers[:] = watchers  # who came for a step that ended in an error looks on no more
+        except BaseException:  # who came for the step that ended so looks on no more
+            self.watchers[:] = [watcher for watcher in self.watchers if watcher in before]
+            raise
 
     def _trained(self, feed: Feed, epoch: int, calls: CallbackList, start: int) -> None:
         if not start:

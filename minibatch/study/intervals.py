@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from minibatch.typing import Array
+
 #: Degrees of freedom beyond which the quantile is that of so many: by then within 0.03% of the normal's.
 MOST_FREEDOM = 10_000
 
@@ -52,7 +54,7 @@ def t_quantile(freedom: float, confidence: float = 0.95) -> float:
     """
     if math.isnan(freedom) or freedom < 1:
         return math.nan
-    whole = min(int(freedom + 1e-9), MOST_FREEDOM)  # of a whole number that was rounded down a little, that one
+    whole = int(min(freedom + 1e-9, MOST_FREEDOM))  # of a whole number that was rounded down a little, that one
     low, high = 0.0, 1.0
     while _share_within(high, whole) < confidence:
         low, high = high, 2 * high
@@ -89,11 +91,21 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval
     a = np.asarray(values, np.float64)
     if len(a) < 2:
         return Interval(len(a), float(a.mean()) if len(a) else math.nan, math.nan, math.nan, math.nan)
-    mean, sd = float(a.mean()), float(a.std(ddof=1))
+    with np.errstate(invalid="ignore"):  # infinities of both signs have no mean
+        mean = float(a.mean())
+    sd = _sd(a)
     half = t_quantile(len(a) - 1, confidence) * sd / math.sqrt(len(a))
     if len(a) == 2 and sd == 0:
         half = math.nan
     return Interval(len(a), mean, mean - half, mean + half, sd)
+
+
+def _sd(a: Array) -> float:
+    """Return the standard deviation; 0 where only rounding tells the numbers apart, NaN where one is not finite."""
+    if not np.isfinite(a).all():
+        return math.nan
+    sd = float(a.std(ddof=1))
+    return sd if sd > 1e-9 * float(np.abs(a).max()) else 0.0
 
 
 def difference_interval(first: Sequence[float], second: Sequence[float]) -> Interval:
@@ -111,14 +123,14 @@ def difference_interval(first: Sequence[float], second: Sequence[float]) -> Inte
     n = min(len(a), len(b))
     if n < 2:
         return Interval(n, float(a.mean() - b.mean()) if n else math.nan, math.nan, math.nan, math.nan)
-    va, vb = a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)
+    va, vb = _sd(a) ** 2 / len(a), _sd(b) ** 2 / len(b)
     mean = float(a.mean() - b.mean())
     if va + vb == 0:
         half = math.nan if n == 2 else 0.0  # as in mean_interval
         return Interval(n, mean, mean - half, mean + half, 0.0)
     freedom = (va + vb) ** 2 / (va**2 / (len(a) - 1) + vb**2 / (len(b) - 1))
     half = t_quantile(float(freedom)) * math.sqrt(va + vb)
-    return Interval(n, mean, mean - half, mean + half, math.sqrt((a.var(ddof=1) + b.var(ddof=1)) / 2))
+    return Interval(n, mean, mean - half, mean + half, math.sqrt((_sd(a) ** 2 + _sd(b) ** 2) / 2))
 
 
 def mcnemar(only_first: int, only_second: int) -> float:

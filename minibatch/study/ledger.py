@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ Plan = tuple[int, int, float | None]
 class Ledger:
     """The runs of one study, by seed, batch size and learning rate; in a file, if there is a path.
 
-    The file is JSON, and written anew after each run: whenever a study is stopped, it has all runs that had ended.
+    The file is JSON, and written anew after each run, with what another study has written to it in the meantime:
+    whenever a study is stopped, it has all runs that had ended.
 
     Parameters
     ----------
@@ -44,62 +46,81 @@ class Ledger:
     """
 
     def __init__(self, path: str | os.PathLike[str] | None, about: Mapping[str, Any]) -> None:
-        self.path = None if path is None else Path(path)
-        self.about = dict(about)
+        self.path = None if path is None else Path(path).resolve()
+        self.about = json.loads(json.dumps(about))
         self.starts: dict[int, str] = {}
         self.ends: dict[Plan, dict[str, float]] = {}
-        if self.path is None:
-            return
-        if self.path.exists():
+        if self.path is not None:
             self._read(self.path)
-        else:
             self._write(self.path)
 
-    def add(self, plan: Plan, start: Array, end: dict[str, float]) -> None:
-        """Take in how a run ended, and the weights that it began with.
+    def begin(self, seed: int, weights: Sequence[Array]) -> None:
+        """Take in the weights that the runs of a seed begin with, or compare them with those that are known.
 
         Raises
         ------
         RuntimeError
-            If an earlier run of this seed began with other weights.
+            If an earlier run of this seed began with others.
         """
-        seed, began = plan[0], digest(start)
+        began = digest(*weights)
         if self.starts.setdefault(seed, began) != began:
             before = "" if self.path is None else f" (or {self.path} is of another version of it)"
             raise RuntimeError(
                 f"build() must return a model with the same initial weights after the same seed{before}."
             )
+
+    def add(self, plan: Plan, end: dict[str, float]) -> None:
+        """Take in how a run ended."""
         self.ends[plan] = end
         if self.path is not None:
+            self._read(self.path)  # another study may have written to it in the meantime
             self._write(self.path)
 
     def _read(self, path: Path) -> None:
+        if not path.exists():
+            return
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
-            kind, about, runs = found["kind"], found["about"], found["runs"]
-        except (ValueError, KeyError, TypeError) as error:
+            if found["kind"] != KIND:
+                raise ValueError(f"of another kind: {found['kind']!r}")
+            there = dict(found["about"])
+            runs = [
+                (
+                    (int(run["seed"]), int(run["batch_size"]), run["learning_rate"]),
+                    str(run["start"]),
+                    {name: float(number) for name, number in run["end"].items()},
+                )
+                for run in found["runs"]
+            ]
+        except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
             raise ValueError(f"{path} is no file of a study: it would be written over. Name another.") from error
-        ours = json.loads(json.dumps(self.about))
-        differing = [what for what in ours if kind != KIND or about.get(what) != ours[what]]
+        differing = [what for what in self.about if there.get(what) != self.about[what]]
         if differing:
             what = differing[0]
-            here, there = ours[what], about.get(what)
-            readable = all(isinstance(value, int | float | None) for value in (here, there))
-            why = f"{what}: {there} there, {here} here" if readable else f"other {what}"
+            readable = all(isinstance(of.get(what), int | float | str | None) for of in (there, self.about))
+            digests = what.endswith("data")
+            why = f"other {what}"
+            if readable and not digests:
+                why = f"{what}: {there.get(what)} there, {self.about[what]} here"
             raise ValueError(f"the runs in {path} are of another study ({why}). Name another file.")
-        for run in runs:
-            self.starts[run["seed"]] = run["start"]
-            self.ends[run["seed"], run["batch_size"], run["learning_rate"]] = run["end"]
+        for plan, start, end in runs:
+            self.starts.setdefault(plan[0], start)
+            self.ends.setdefault(plan, end)
 
     def _write(self, path: Path) -> None:
         runs = [
-            {"seed": seed, "batch_size": size, "learning_rate": rate, "start": self.starts[seed], "end": end}
-            for (seed, size, rate), end in self.ends.items()
+            {
+                "seed": seed,
+                "batch_size": size,
+                "learning_rate": rate,
+                "start": self.starts[seed],
+                "end": {name: x if math.isfinite(x) else str(x) for name, x in end.items()},
+            }
+            for (seed, size, rate), end in sorted(self.ends.items(), key=repr)
         ]
         with replacing(path) as temporary:
-            temporary.write_text(
-                json.dumps({"kind": KIND, "about": self.about, "runs": runs}, indent=1), encoding="utf-8"
-            )
+            text = json.dumps({"kind": KIND, "about": self.about, "runs": runs}, indent=1, allow_nan=False)
+            temporary.write_text(text + "\n", encoding="utf-8")
 
 
 def digest(*arrays: Array) -> str:
@@ -125,8 +146,12 @@ def about_model(model: Model, sets_rate: bool) -> dict[str, Any]:
     optimizer = {**model.optimizer.get_config(), "class": type(model.optimizer).__name__}
     if sets_rate:
         optimizer.pop("learning_rate", None)
+    graph = model.graph
+    numbers = {layer: k for k, layer in enumerate(model.layers)}
+    wiring = [[numbers.get(visit.layer), *visit.sources, visit.target] for visit in graph.visits]
     return {
-        "layers": _plain(list(model.layers)),
+        "float type": str(model.parameters.theta.dtype),
+        "layers": [_plain(list(model.layers)), wiring, list(graph.outputs)],
         "optimizer": _plain(optimizer),
         "loss": _plain([model.compile_arguments["loss"], model.compile_arguments["loss_weights"]]),
         "metrics": _plain([metric.name for metric in model.objective.metrics]),
@@ -144,6 +169,10 @@ def _plain(value: Any) -> Any:
         return [_plain(part) for part in value]
     if value is None or isinstance(value, bool | int | float | str):
         return value
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return digest(value)
     if hasattr(value, "get_config"):
         return [type(value).__name__, _plain(value.get_config())]
     return getattr(value, "__name__", type(value).__name__)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -15,7 +14,6 @@ from minibatch.models import Model
 from minibatch.study.ledger import Ledger, about_data, about_model
 from minibatch.study.report import BatchSizeStudy, Setting
 from minibatch.study.run import Arrays, measure
-from minibatch.study.trajectory import Trajectory
 from minibatch.typing import Array
 from minibatch.utils.names import near_misses
 from minibatch.utils.random import put_back, set_random_seed
@@ -132,20 +130,23 @@ def batch_size_study(
         sets["val_"] = (np.asarray(validation_data[0]), np.asarray(validation_data[1]))
 
     with put_back():
-        model = _built(build, numbers[0])
-    ledger = Ledger(runs_file, about_data(sets, epochs) | about_model(model, learning_rates is not None))
+        model = _built(build, numbers[0], x)
+        ledger = Ledger(runs_file, about_data(sets, epochs) | about_model(model, learning_rates is not None))
+        for seed in sorted(ledger.starts)[:1]:  # what the file's runs began with, if it has any
+            ledger.begin(seed, _built(build, seed, x).get_weights())
+        names = measure(model, {prefix: (x[:1], y[:1]) for prefix, (x, y) in sets.items()})
+    if metric not in names:
+        hint = " Give validation_data." if metric.startswith("val_") and validation_data is None else ""
+        known = f"there are {', '.join(names)}.{near_misses(metric, names)}"
+        raise ValueError(f"the model has no {metric!r} at the end of a run; {known}{hint}")
+    larger_is_better = Direction(metric, mode).of(model)
     plan = [(seed, size, rate) for seed in numbers for size in sizes for rate in rates]
     for done, (seed, size, rate) in enumerate(plan):
         if (seed, size, rate) not in ledger.ends:
             words = f"seed {seed}, batch size {size}" + ("" if rate is None else f", learning rate {rate:g}")
             progress(words, done, len(plan))
-            model, start = _train(build, x, y, size, epochs, seed, rate)
-            ledger.add((seed, size, rate), start, measure(model, sets))
-        found = ledger.ends[seed, size, rate]
-        if metric not in found:
-            hint = " Give validation_data." if metric.startswith("val_") and validation_data is None else ""
-            known = f"there are {', '.join(found)}.{near_misses(metric, found)}"
-            raise ValueError(f"the model has no {metric!r} at the end of a run; {known}{hint}")
+            model = _trained(build, x, y, size, epochs, seed, rate, ledger)
+            ledger.add((seed, size, rate), measure(model, sets))
     progress("", len(plan), len(plan))
 
     starts = {ledger.starts[seed] for seed in numbers}
@@ -154,14 +155,14 @@ def batch_size_study(
         epochs=epochs,
         seeds=tuple(numbers),
         metric=metric,
-        larger_is_better=Direction(metric, mode).of(model),
+        larger_is_better=larger_is_better,
         one_start=len(numbers) > 1 and len(starts) == 1,
         settings=tuple(
             Setting(
                 batch_size=size,
                 learning_rate=rate,
                 updates=epochs * steps_per_epoch(n, size),
-                ends={name: tuple(ledger.ends[seed, size, rate][name] for seed in numbers) for name in found},
+                ends={name: tuple(ledger.ends[seed, size, rate][name] for seed in numbers) for name in names},
             )
             for size in sizes
             for rate in rates
@@ -169,24 +170,33 @@ def batch_size_study(
     )
 
 
-def _train(
-    build: Callable[[], Model], x: Array, y: Array, size: int, epochs: int, seed: int, rate: float | None
-) -> tuple[Model, Array]:
-    """Return a model trained under a seed, and the weights that it began with."""
+def _trained(
+    build: Callable[[], Model],
+    x: Array,
+    y: Array,
+    size: int,
+    epochs: int,
+    seed: int,
+    rate: float | None,
+    ledger: Ledger,
+) -> Model:
+    """Return a model trained under a seed, which began with the weights that the ledger knows."""
     with put_back():
-        model = _built(build, seed)
+        model = _built(build, seed, x)
+        ledger.begin(seed, model.get_weights())
         if rate is not None:
             model.optimizer.learning_rate = rate
-        path = Trajectory(every=sys.maxsize)  # the two ends
-        model.fit(Batches(x, y, batch_size=size, seed=seed), epochs=epochs, verbose=0, callbacks=[path])
-    return model, path.points[0]
+        model.fit(Batches(x, y, batch_size=size, seed=seed), epochs=epochs, verbose=0)
+    return model
 
 
-def _built(build: Callable[[], Model], seed: int) -> Model:
+def _built(build: Callable[[], Model], seed: int, x: Array) -> Model:
     set_random_seed(seed)
     model = build()
     if not isinstance(model, Model) or not model.compiled:
         raise ValueError(f"build() must return a compiled model; it returned {model!r}.")
+    if not model.built:
+        model.build((None, *x.shape[1:]))
     return model
 
 

@@ -41,7 +41,8 @@ def verdict(study: BatchSizeStudy) -> str:
     if not others:
         return " ".join([*sentences, "There is no other batch size to compare it with."])
     if n == 1:
-        return f"{first} That is one run of each: whether it is the best cannot be said. Give several seeds."
+        sentences.append("That is one run of each: whether it is the best cannot be said. Give several seeds.")
+        return " ".join(sentences)
     doubtful = [setting for setting in others if study.difference(setting).holds_zero]
     clear = [setting for setting in others if setting not in doubtful]
     it = "it" if len(alike) == 1 else _named(study, best)

@@ -42,6 +42,14 @@ def test_symbols_are_told_apart_by_identity() -> None:
     assert len({a, b, a}) == 2
 
 
+@pytest.mark.parametrize("dtype", ["bool", "float16", "bfloat16", "string"])
+def test_an_input_of_a_file_takes_numbers_whatever_type_it_names(dtype: str) -> None:
+    config = {**L.InputLayer((3,)).get_config(), "dtype": dtype}
+    assert L.InputLayer.from_config(config).whole is None
+    with pytest.raises(ValueError, match="dtype must be one of whole numbers"):
+        L.Input((3,), dtype=dtype)
+
+
 def test_an_input_is_a_layer_that_passes_on_what_it_is_given() -> None:
     x = mb.Input((4, 2), name="image")
     layer = x.layer

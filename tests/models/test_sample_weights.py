@@ -96,3 +96,11 @@ def test_weights_of_samples_and_of_classes_together_are_refused(train: Any) -> N
     """Keras's rule: what both are together nobody has said."""
     with pytest.raises(ValueError, match="class_weight or sample_weight, not both"):
         train(one_output())
+
+
+@pytest.mark.parametrize("source", ["arrays", "Batches"])
+def test_weights_of_an_output_that_is_not_there_are_refused(source: str) -> None:
+    given: dict[str, Any] = {"x": X, "y": [Y, Z], "sample_weight": {"a": W, "z": V}}
+    arguments = given if source == "arrays" else {"x": mb.Batches(**given)}
+    with pytest.raises(ValueError, match="sample_weight must be for the outputs 'a', 'b'; got 'z'"):
+        two_outputs().fit(**arguments, verbose=0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 import minibatch as mb
@@ -84,3 +86,30 @@ def test_gradients_collected_in_a_step_are_scaled_back():
     model.watchers.append(collector)
     model.train_on_batch(x, y)
     np.testing.assert_allclose(collector.rows, expected, rtol=1e-5, atol=1e-6)
+
+
+class OnceInAnEpoch(Watcher, mb.callbacks.Callback):
+    """Comes for the first step of all, and goes after two."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen = 0
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self.model.watchers.append(self)
+
+    def differentiated(self, *_: Any) -> None:
+        self.seen += 1
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        if self.seen == 2 and self in self.model.watchers:
+            self.model.watchers.remove(self)
+
+
+def test_who_goes_within_an_epoch_is_gone() -> None:
+    model = mb.Sequential([mb.Input((1,)), mb.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    watcher = OnceInAnEpoch()
+    model.fit(np.ones((6, 1)), np.ones(6), batch_size=2, epochs=3, verbose=0, callbacks=[watcher])
+    assert watcher.seen == 2
+    assert not model.watchers

@@ -49,6 +49,20 @@ def test_one_number_has_no_interval() -> None:
         assert one.holds_zero
 
 
+@pytest.mark.parametrize("k", range(1, 60))
+def test_equal_differences_are_equal_whatever_rounding_makes_of_them(k: int) -> None:
+    differences = [(350 - k) / 360 - 350 / 360, (341 - k) / 360 - 341 / 360]
+    assert math.isnan(mean_interval(differences).low)
+    three = mean_interval([*differences, (300 - k) / 360 - 300 / 360])
+    assert three.low == three.high == three.mean
+
+
+def test_what_is_not_finite_has_no_interval() -> None:
+    for values in ([math.inf, 1.0, 2.0], [math.nan, 1.0], [math.inf, -math.inf]):
+        assert math.isnan(mean_interval(values).low)
+    assert t_quantile(math.inf) == t_quantile(1e9)
+
+
 def test_no_spread_at_all() -> None:
     assert difference_interval([1.0] * 3, [1.0] * 3).holds_zero
     assert not difference_interval([2.0] * 3, [1.0] * 3).holds_zero

@@ -127,6 +127,117 @@ def test_other_initial_weights_are_found_out(tmp_path: Path) -> None:
         study(path, other)
 
 
+def test_a_whole_study_from_its_file_knows_which_way_its_metric_is_better(tmp_path: Path) -> None:
+    path, runs = tmp_path / "study.json", []
+    first = study(path, metric="mae")
+    assert study(path, metric="mae", runs=runs) == first  # "mae" says so itself, once a model has seen data
+    assert not runs
+
+
+def wired(first: bool) -> mb.Model:
+    inputs = mb.Input((4,))
+    a = mb.layers.Dense(4)(inputs)
+    c = mb.layers.Dense(4)(a)
+    model = mb.Model(inputs, mb.layers.Dense(1)(mb.layers.Add()([c, a if first else inputs])))
+    model.compile("sgd", "mse")
+    return model
+
+
+def adapted(scale: float) -> mb.Sequential:
+    normalization = mb.layers.Normalization()
+    normalization.adapt(X * scale)
+    model = mb.Sequential([mb.Input((4,)), normalization, mb.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    return model
+
+
+def started(value: float) -> mb.Sequential:
+    filled = mb.layers.Dense(1, kernel_initializer=lambda shape, dtype=None: np.full(shape, value))
+    model = mb.Sequential([mb.Input((4,)), filled])
+    model.compile("sgd", "mse")
+    return model
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "error"),
+    [
+        (lambda: wired(True), lambda: wired(False), "other layers"),
+        (lambda: adapted(1.0), lambda: adapted(9.0), "same initial weights"),
+        (lambda: started(0.0), lambda: started(50.0), "same initial weights"),
+        (
+            lambda: build(loss=mb.losses.Huber(np.float32(0.1))),
+            lambda: build(loss=mb.losses.Huber(np.float32(5.0))),
+            "other loss",
+        ),
+    ],
+    ids=["wiring", "statistics", "initializer", "NumPy scalar"],
+)
+def test_models_that_differ_in_little_are_told_apart(tmp_path: Path, one: Any, other: Any, error: str) -> None:
+    path = tmp_path / "study.json"
+    study(path, one, seeds=[3])
+    for seeds in ([3], [4]):
+        with pytest.raises((ValueError, RuntimeError), match=error):
+            study(path, other, seeds=seeds)
+
+
+def test_another_float_type_is_another_study(tmp_path: Path) -> None:
+    path = tmp_path / "study.json"
+    study(path, seeds=1)
+    mb.config.set_floatx("float64")
+    try:
+        with pytest.raises(ValueError, match="float type: float32 there, float64 here"):
+            study(path, seeds=1)
+    finally:
+        mb.config.set_floatx("float32")
+
+
+def test_two_studies_may_write_to_one_file(tmp_path: Path) -> None:
+    path = tmp_path / "study.json"
+    calls = iter(range(9))
+
+    def meanwhile() -> mb.Sequential:
+        if next(calls) == 2:
+            study(path, seeds=[7])
+        return build()
+
+    study(path, meanwhile, seeds=[0, 1])
+    kept = json.loads(path.read_text())["runs"]
+    assert sorted({run["seed"] for run in kept}) == [0, 1, 7]
+    assert len(kept) == 6
+
+
+def test_a_link_to_a_file_stays_one(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    link = tmp_path / "study.json"
+    link.symlink_to(tmp_path / "there" / "study.json")
+    study(link, seeds=1)
+    assert link.is_symlink()
+    assert json.loads((tmp_path / "there" / "study.json").read_text())["runs"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"runs": 5},
+        {"runs": [{"seed": 0}]},
+        {"runs": [{"seed": 0, "batch_size": 8, "learning_rate": None, "start": "a", "end": None}]},
+        {"about": None},
+        {"kind": "another"},
+    ],
+    ids=str,
+)
+def test_a_damaged_file_is_left_alone(tmp_path: Path, damage: dict[str, Any]) -> None:
+    path = tmp_path / "study.json"
+    study(path, seeds=1)
+    path.write_text(json.dumps(json.loads(path.read_text()) | damage))
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="is no file of a study: it would be written over"):
+        study(path, seeds=1)
+    assert path.read_bytes() == before
+    with pytest.raises(ValueError, match="is no file of a study"):
+        study(tmp_path, seeds=1)
+
+
 @pytest.mark.parametrize("text", ["", "hello", "[1, 2]", '{"kind": "something", "about": {}}'])
 def test_a_file_that_is_no_studys_is_left_alone(tmp_path: Path, text: str) -> None:
     path = tmp_path / "notes.json"
@@ -146,3 +257,4 @@ def test_a_run_that_diverged_is_kept_as_it_ended(tmp_path: Path) -> None:
     np.testing.assert_equal(again.settings[0].ends, first.settings[0].ends)
     assert not np.isfinite(first.settings[0].ends["loss"][0])
     assert len(json.loads(path.read_text())["runs"]) == 2
+    assert "NaN" not in path.read_text()  # which JSON has not

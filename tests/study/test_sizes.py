@@ -182,6 +182,8 @@ def test_a_setting_that_diverged_is_never_best_and_is_no_doubt(drawn_figure):
 
 def test_one_seed_and_one_batch_size_have_no_verdict():
     assert "That is one run of each" in study_of({16: [0.3], 32: [0.1]}).table()
+    lost = study_of({16: [math.nan], 32: [0.8], 64: [0.7]}).verdict()
+    assert "Left out, for runs that did not end with a finite number: 16 (1 of 1 runs). That is one run" in lost
     alone = study_of({100: [0.3, 0.5]})
     assert "batch size full, 0.4. There is no other batch size to compare it with." in alone.verdict()
     assert "more updates" not in alone.table()
