@@ -1,8 +1,8 @@
 """What a call by hand returns: the numbers and arrays of NumPy and Python, which also answer to Keras's ``numpy``.
 
 A model, a layer, a loss or a metric that a script calls gives such a result, and a loop over a ``Dataset`` gets
-such arrays. What fit, evaluate and predict return is plain, here as in Keras; and nothing inside the library
-computes with these.
+such arrays. What fit, evaluate and predict return is plain, here as in Keras; and the library itself computes with
+plain ones, but where a layer of one's own calculates with its weights.
 """
 
 from __future__ import annotations
@@ -112,5 +112,12 @@ def by_hand(method: Callable[..., R]) -> Callable[..., R]:
 
 def is_by_hand(method: Callable[..., Any]) -> bool:
     """Return whether a method was decorated so."""
-    method = getattr(method, "__func__", method)
     return getattr(method, "is_by_hand", None) is method
+
+
+def from_inside(method: Callable[[], R]) -> R:
+    """Call a bound method that scripts call, too, for the library: it wants what was written, not a ``result``."""
+    function: Any = getattr(method, "__func__", method)
+    if is_by_hand(function):
+        return function.__wrapped__(method.__self__)  # type: ignore[no-any-return, attr-defined]  # it is bound
+    return method()

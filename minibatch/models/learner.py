@@ -19,6 +19,7 @@ from minibatch.models.network import Network
 from minibatch.models.objective import Objective
 from minibatch.models.parameters import Division, Parameters
 from minibatch.models.watcher import Watcher
+from minibatch.results import plain
 from minibatch.typing import Array
 
 
@@ -223,7 +224,8 @@ class Learner(Network):
     def predict_on_batch(self, x: Any) -> Any:
         """Return the outputs for this batch, in inference mode."""
         with one_blas_thread():
-            return one_or_all(self.infer(self._cast(Intake(self).checked_inputs(x))))
+            outputs = self.infer(self._cast(Intake(self).checked_inputs(x)))
+        return one_or_all([plain(y) for y in outputs])
 
     def reset_metrics(self) -> None:
         """Start the running loss and metrics again."""

@@ -14,7 +14,7 @@ from minibatch.metrics import Mean
 from minibatch.models.arguments import per_output
 from minibatch.models.head import Head
 from minibatch.models.network import Network, Watch
-from minibatch.results import Number
+from minibatch.results import Number, from_inside
 from minibatch.typing import Array
 
 #: Targets, or sample weights, of a batch: one entry for each output.
@@ -226,9 +226,9 @@ class Objective:
 
     def results(self) -> dict[str, Any]:
         """Return the running numbers by name."""
-        results: dict[str, Any] = {"loss": _plain(self.mean_loss.result())}
-        results |= {f"{head.name}_loss": _plain(head.mean_loss.result()) for head in self._tracked}
-        return results | {key: _plain(metric.result()) for key, metric in self.keyed_metrics.items()}
+        results: dict[str, Any] = {"loss": from_inside(self.mean_loss.result)}
+        results |= {f"{head.name}_loss": from_inside(head.mean_loss.result) for head in self._tracked}
+        return results | {key: _plain(from_inside(metric.result)) for key, metric in self.keyed_metrics.items()}
 
     def values(self) -> list[Any]:
         """Return the running numbers in Keras's order of ``evaluate``.
