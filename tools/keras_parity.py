@@ -108,6 +108,7 @@ MEANS = {
     "layers.Layer": "Defines `forward` and `backward`, which keep nothing, instead of `call`. A weight without a "
     "name is numbered within its layer, in Keras over all layers.",
     "layers.Concatenate": "`axis=0`, which would change the number of samples, is refused.",
+    "layers.UpSampling2D": "`interpolation='nearest'` alone.",
     "losses.BinaryCrossentropy": "After a softmax it takes the probabilities; Keras feeds it the softmax's logits, "
     "as if they were a sigmoid's. Targets are to lie between 0 and 1, else it raises.",
     "losses.CategoricalCrossentropy": "After a sigmoid it takes the probabilities; Keras feeds it the sigmoid's "

@@ -58,6 +58,7 @@ from minibatch.layers.rectifiers import ELU, LeakyReLU, PReLU, ReLU
 from minibatch.layers.recurrent import SimpleRNN
 from minibatch.layers.reshaping import Flatten, Reshape, ZeroPadding1D, ZeroPadding2D
 from minibatch.layers.separable import DepthwiseConv2D, SeparableConv2D, SeparableConvolution2D
+from minibatch.layers.upsampling import UpSampling1D, UpSampling2D
 from minibatch.layers.weight import Weight
 
 
@@ -119,6 +120,8 @@ __all__ = [
     "SimpleRNN",
     "Softmax",
     "Subtract",
+    "UpSampling1D",
+    "UpSampling2D",
     "Weight",
     "ZeroPadding1D",
     "ZeroPadding2D",

@@ -2,7 +2,7 @@
 
 from minibatch.utils.names import NotHere, each
 
-_UP = "nothing that makes an image larger but ZeroPadding2D; numpy.repeat does it before training"
+_UP = "UpSampling2D and a Conv2D after it"
 _BEFORE = "NumPy, before training"
 _NUMBERS = "class numbers of your own, for Embedding or utils.to_categorical"
 _CHANGED = "RandomFlip and RandomTranslation"
@@ -23,7 +23,8 @@ NOT_HERE = NotHere(
         **each("GlobalAveragePooling3D GlobalAvgPool3D", "GlobalAveragePooling2D; 3D is not here"),
         "ZeroPadding3D": "ZeroPadding2D; 3D is not here",
         **each("Conv1DTranspose Convolution1DTranspose Conv2DTranspose Convolution2DTranspose", _UP),
-        **each("Conv3DTranspose Convolution3DTranspose UpSampling1D UpSampling2D UpSampling3D", _UP),
+        **each("Conv3DTranspose Convolution3DTranspose", _UP),
+        "UpSampling3D": "UpSampling2D; 3D is not here",
         "DepthwiseConv1D": "DepthwiseConv2D on images of height 1, or Conv1D with groups",
         **each("SeparableConv1D SeparableConvolution1D", "SeparableConv2D on images of height 1"),
         **each(

@@ -84,6 +84,11 @@ def test_global_pooling(name: str, keepdims: bool, ties: bool) -> None:
         ("ZeroPadding2D", {"padding": 2}, (2, 3, 4, 2)),
         ("ZeroPadding2D", {"padding": (0, 2)}, (2, 3, 4, 2)),
         ("ZeroPadding2D", {"padding": ((1, 0), (2, 3))}, (2, 3, 4, 2)),
+        ("UpSampling1D", {}, (2, 3, 2)),
+        ("UpSampling1D", {"size": 3}, (2, 3, 2)),
+        ("UpSampling2D", {}, (2, 3, 4, 2)),
+        ("UpSampling2D", {"size": 3}, (2, 3, 4, 2)),
+        ("UpSampling2D", {"size": (1, 4)}, (2, 3, 4, 2)),
     ],
     ids=str,
 )
@@ -102,7 +107,12 @@ CONFIGS = [
     ("Reshape", {"target_shape": (2, -1)}),
     ("ZeroPadding1D", {"padding": (0, 3)}),
     ("ZeroPadding2D", {"padding": ((1, 1), (0, 3))}),
+    ("UpSampling1D", {"size": 3}),
+    ("UpSampling2D", {"size": (1, 3)}),
+    ("UpSampling2D", {"size": 3}),
 ]
+
+RESHAPING = ["Flatten", "Reshape", "ZeroPadding1D", "ZeroPadding2D", "UpSampling1D", "UpSampling2D"]
 
 
 @pytest.mark.parametrize(("name", "arguments"), CONFIGS, ids=str)
@@ -110,8 +120,6 @@ def test_configurations_go_both_ways(name: str, arguments: dict[str, Any]) -> No
     same_config(getattr(keras.layers, name)(**arguments), getattr(mb.layers, name)(**arguments))
 
 
-@pytest.mark.parametrize(
-    "name", [*OF_IMAGES, *OF_SEQUENCES, *GLOBAL, "Flatten", "Reshape", "ZeroPadding1D", "ZeroPadding2D"]
-)
+@pytest.mark.parametrize("name", [*OF_IMAGES, *OF_SEQUENCES, *GLOBAL, *RESHAPING])
 def test_arguments_by_position_and_their_defaults(name: str) -> None:
     same_signature(name)
