@@ -241,11 +241,11 @@ class Batches:
         self._next, self._position = (k + 1, 0), (k, start)
         return self._counted(batches, k, start)
 
-    def _counted(self, batches: Iterator[Any], k: int, start: int) -> Iterator[Any]:
-        step = start
+    def _counted(self, batches: Iterator[Any], k: int, step: int) -> Iterator[Any]:
         while True:
             size = self.batch_size
-            for step, batch in enumerate(batches, step + 1):  # noqa: B020 - it goes on from where it was
+            for batch in batches:
+                step += 1
                 self._position = k, step
                 yield batch
                 if self.batch_size != size:

@@ -123,7 +123,7 @@ class BackupAndRestore(Callback):
         state = {**self.snapshot.take(self), "epoch": epoch, "step": step, "batches": self._batches}
         meta = json.dumps(_without_arrays(state, arrays))
         with replacing(self.path) as temporary, temporary.open("wb") as file:
-            np.savez(file, meta=np.array(meta), **arrays)  # type: ignore[arg-type]  # numpy's stubs: allow_pickle
+            np.savez(file, meta=np.array(meta), **arrays)  # type: ignore[arg-type]  # its stub takes names for options
 
 
 def _without_arrays(value: Any, arrays: dict[str, Array]) -> Any:

@@ -75,4 +75,5 @@ def orders_of_fit(library: Library, n_samples: int, epochs: int, seed: int) -> l
     x = np.zeros((n_samples, 1), "float32")
     model.fit(x, samples[:, None], batch_size=1, epochs=epochs, shuffle=True, verbose=0, callbacks=[Listen()])
     sums = np.array(means) * np.arange(1, n_samples + 1)
-    return np.rint(np.diff(sums, axis=1, prepend=0.0)).astype(int).tolist()  # type: ignore[no-any-return]  # NumPy's
+    orders: list[list[int]] = np.rint(np.diff(sums, axis=1, prepend=0.0)).astype(int).tolist()
+    return orders

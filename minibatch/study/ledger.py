@@ -20,6 +20,9 @@ from minibatch.utils.atomic import replacing
 #: What a file says that it is.
 KIND = "minibatch batch size study"
 
+#: What says by itself how two studies differ.
+READABLE = ("epochs", "float type")
+
 #: Seed, batch size and learning rate.
 Plan = tuple[int, int, float | None]
 
@@ -97,10 +100,8 @@ class Ledger:
         differing = [what for what in self.about if there.get(what) != self.about[what]]
         if differing:
             what = differing[0]
-            readable = all(isinstance(of.get(what), int | float | str | None) for of in (there, self.about))
-            digests = what.endswith("data")
             why = f"other {what}"
-            if readable and not digests:
+            if what in READABLE:
                 why = f"{what}: {there.get(what)} there, {self.about[what]} here"
             raise ValueError(f"the runs in {path} are of another study ({why}). Name another file.")
         for plan, start, end in runs:
@@ -161,7 +162,8 @@ def about_model(model: Model, sets_rate: bool) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     """Return what JSON can hold: of what has a configuration that, of a function its name.
 
-    Without names and seeds, which count up or are drawn with every model that is built.
+    Without names and seeds, which count up or are drawn with every model that is built. (A model's file has the
+    configurations with them, and cannot hold a function that is registered nowhere.)
     """
     if isinstance(value, Mapping):
         return {str(key): _plain(part) for key, part in value.items() if key not in ("name", "seed")}
